@@ -1,0 +1,138 @@
+//! What we ask of a carrier.
+//!
+//! The trait is shaped by what carriers have in common, not by one of them: numbers are bought by their digits
+//! and tagged with the license, webhooks are given as one set (a carrier that keeps them on a profile or an
+//! application makes that first), and a message carries its own receipt address. There is no idempotency key
+//! anywhere, so nothing here repeats a call.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use domain::{AreaCode, CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
+use url::Url;
+
+use crate::outcome::{CallError, SendOutcome};
+
+/// One carrier, with warm connections. Cheap to share behind an `Arc`.
+#[async_trait]
+pub trait Carrier: Send + Sync + fmt::Debug {
+    /// Which one this is.
+    fn name(&self) -> CarrierName;
+
+    /// US local numbers that can be bought now, for texts and voice and without an address requirement (rule 2).
+    /// No match is an empty list. Nothing is reserved.
+    async fn search_numbers(&self, search: &NumberSearch) -> Result<Vec<PhoneNumber>, CallError>;
+
+    /// Buys exactly this number, tagged and with its webhooks set (rule 5).
+    ///
+    /// A carrier that sells asynchronously waits here until the order is settled; if that takes too long, the
+    /// answer is [`CallError::Unknown`] and `find_owned_number` tells later, as after a lost answer.
+    async fn buy_number(&self, order: &NumberOrder) -> Result<OwnedNumber, CallError>;
+
+    /// The number, if our account owns it. Exact match.
+    async fn find_owned_number(&self, number: &PhoneNumber) -> Result<Option<OwnedNumber>, CallError>;
+
+    /// All numbers tagged with this license, at most 1,000: finds what a crash left behind (rule 5).
+    async fn list_owned_by(&self, license_id: &LicenseId) -> Result<Vec<OwnedNumber>, CallError>;
+
+    /// Sets tag and webhooks of a number that we own. May be repeated.
+    async fn configure_number(&self, owned: &OwnedNumber, order: &NumberOrder) -> Result<OwnedNumber, CallError>;
+
+    /// Gives a number back. Already gone is `Ok`, so it may be repeated.
+    async fn release_number(&self, carrier_number_id: &str) -> Result<(), CallError>;
+
+    /// Hands one message over, once. Never repeats by itself (rule 16).
+    async fn send_message(&self, message: &OutboundMessage) -> SendOutcome;
+}
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberSearch {
+    /// Only numbers of this area code; any US number if absent.
+    pub area_code: Option<AreaCode>,
+    /// At most so many; carriers give at most 1,000.
+    pub limit: u16,
+}
+
+/// A number as it shall be: whose it is and where the carrier reports.
+#[derive(Clone, Debug)]
+pub struct NumberOrder {
+    /// The number, E.164.
+    pub number: PhoneNumber,
+    /// The tag at the carrier, by which `list_owned_by` finds it.
+    pub license_id: LicenseId,
+    /// Where the carrier posts.
+    pub webhooks: NumberWebhooks,
+}
+
+/// Public addresses for one number. Receipts of messages are not here: each message names its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberWebhooks {
+    /// Inbound messages.
+    pub message_url: Url,
+    /// Inbound calls.
+    pub voice_url: Url,
+    /// What became of a call.
+    pub voice_status_url: Url,
+}
+
+/// A number that our account owns at the carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedNumber {
+    /// The carrier's id of it, for `configure_number` and `release_number`.
+    pub carrier_number_id: String,
+    /// The number, E.164.
+    pub number: PhoneNumber,
+    /// The tag. Absent if it is not one of ours, as with a number bought by hand.
+    pub license_id: Option<LicenseId>,
+}
+
+/// One message for one phone.
+#[derive(Clone)]
+pub struct OutboundMessage {
+    /// Our id.
+    pub message_id: Id<Message>,
+    /// A messages number that we own.
+    pub from: PhoneNumber,
+    /// The recipient.
+    pub to: PhoneNumber,
+    /// The text, every character of it (rule 14).
+    pub body: MessageBody,
+    /// Pictures and files, at most 10, fetched by the carrier.
+    pub media_urls: Vec<Url>,
+    /// Where receipts go. Already carries `?mid=<message_id>`, so that a receipt settles an `Unknown` (rule 16).
+    pub receipt_url: Url,
+}
+
+impl fmt::Debug for OutboundMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboundMessage")
+            .field("message_id", &self.message_id)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("body", &self.body)
+            .field("media_urls", &self.media_urls.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_message_shows_neither_text_nor_numbers_nor_media() {
+        let message = OutboundMessage {
+            message_id: Id::new(),
+            from: PhoneNumber::from_e164("+16465550111").unwrap(),
+            to: PhoneNumber::from_e164("+14155550123").unwrap(),
+            body: MessageBody::parse("my secret").unwrap(),
+            media_urls: vec![Url::parse("https://files.example.com/passport").unwrap()],
+            receipt_url: Url::parse("https://in.example.com/status?mid=1").unwrap(),
+        };
+        let shown = format!("{message:?}");
+        for hidden in ["my secret", "+16465550111", "+14155550123", "passport"] {
+            assert!(!shown.contains(hidden), "{shown}");
+        }
+    }
+}

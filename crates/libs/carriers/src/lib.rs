@@ -1,0 +1,25 @@
+//! Carriers: the companies that own the wire, behind two traits.
+//!
+//! [`Carrier`] is what we ask of a carrier (buy a number, send a message). [`Webhooks`] is what a carrier
+//! posts to us: pure, no I/O, so that `ingest` can verify and read a request without a connection to anybody.
+//! One folder per carrier holds everything that is particular to it.
+//!
+//! What this crate refuses to do: retry. No carrier has an idempotency key, so every answer says what is known
+//! about the call ([`SendOutcome`], [`CallError`]) and the caller decides what follows (rule 16).
+//! It also never logs, and no error or `Debug` output of it holds a phone number, a text or a secret.
+
+mod carrier;
+#[cfg(test)]
+mod harness;
+mod outcome;
+mod secret;
+pub mod twilio;
+mod webhooks;
+
+pub use carrier::{Carrier, NumberOrder, NumberSearch, NumberWebhooks, OutboundMessage, OwnedNumber};
+pub use outcome::{CallError, NumberRefusal, NumberRefusalKind, Refusal, SendOutcome, refusal_code};
+pub use secret::Secret;
+pub use webhooks::{
+    InboundMedia, InboundMessage, MalformedWebhook, Receipt, ReceiptStatus, SignatureError, WebhookAnswer,
+    WebhookRequest, Webhooks,
+};

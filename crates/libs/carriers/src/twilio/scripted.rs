@@ -1,0 +1,134 @@
+//! A Twilio for tests that says exactly what it is told, well-behaved or not: a bare TCP listener, because the
+//! interesting answers are those that no HTTP server gives.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use url::{Url, form_urlencoded};
+
+use super::{Twilio, TwilioConfig};
+use crate::Secret;
+
+pub(super) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+
+/// What the server does with the next request.
+#[derive(Clone, Copy)]
+pub(super) enum Act {
+    /// Status, one more header line (or ""), body.
+    Answer(u16, &'static str, &'static str),
+    /// As `Answer`, but the connection ends before the body does.
+    Cut(u16, &'static str),
+    /// Reads the request and hangs up.
+    HangUp,
+    /// Hangs up before it reads anything.
+    HangUpUnread,
+    /// Reads the request and never answers.
+    Silence,
+}
+
+/// One request as it arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Recorded {
+    pub(super) line: String,
+    pub(super) head: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) form: Vec<(String, String)>,
+}
+
+pub(super) struct Scripted {
+    pub(super) url: Url,
+    requests: Arc<Mutex<Vec<Recorded>>>,
+}
+
+impl Scripted {
+    pub(super) async fn start(acts: &[Act]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let mut acts: VecDeque<Act> = acts.iter().copied().collect();
+        let log = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client that hangs up is no failure of the server's.
+                let _hung_up = serve(stream, &mut acts, &log).await;
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// The adapter, talking to this server.
+    pub(super) fn twilio(&self) -> Twilio {
+        twilio_at(self.url.clone())
+    }
+
+    pub(super) fn requests(&self) -> Vec<Recorded> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    pub(super) fn only_request(&self) -> Recorded {
+        let [request] = <[Recorded; 1]>::try_from(self.requests()).unwrap();
+        request
+    }
+}
+
+/// An adapter that loses patience quickly.
+pub(super) fn twilio_at(base_url: Url) -> Twilio {
+    let config = TwilioConfig::new(ACCOUNT, Secret::new("token"), base_url);
+    Twilio::new(config.with_timeout(Duration::from_millis(500))).unwrap()
+}
+
+async fn serve(mut stream: TcpStream, acts: &mut VecDeque<Act>, log: &Mutex<Vec<Recorded>>) -> io::Result<()> {
+    loop {
+        if let Some(Act::HangUpUnread) = acts.front() {
+            acts.pop_front();
+            return Ok(());
+        }
+        let request = read_request(&mut stream).await?;
+        log.lock().unwrap().push(request);
+        let (status, header, body, missing) = match acts.pop_front() {
+            Some(Act::Answer(status, header, body)) => (status, header, body, 0),
+            Some(Act::Cut(status, body)) => (status, "", body, 10),
+            Some(Act::Silence) => std::future::pending().await,
+            Some(Act::HangUp | Act::HangUpUnread) | None => return Ok(()),
+        };
+        let length = body.len() + missing;
+        let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n{header}\r\n{body}");
+        stream.write_all(answer.as_bytes()).await?;
+        if missing > 0 {
+            return Ok(());
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream) -> io::Result<Recorded> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let head = head.to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                let line = text.lines().next().unwrap_or_default().to_owned();
+                let target = line.split(' ').nth(1).unwrap_or_default();
+                let query = target.split_once('?').map(|(_, query)| query).unwrap_or_default();
+                return Ok(Recorded {
+                    query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+                    form: form_urlencoded::parse(body.as_bytes()).into_owned().collect(),
+                    line,
+                    head,
+                });
+            }
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
