@@ -1,0 +1,194 @@
+//! `Messages`: send one, list and fetch them. An accepted message is on the phone at once; its receipts follow.
+//! There is no idempotency, as there is none at the real carrier: what is asked twice is sent twice.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use chrono::{NaiveDate, Utc};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use url::Url;
+
+use super::answer::{Refusal, page};
+use super::owned::is_web_address;
+use super::{Fields, bare_sid, rfc_2822, suffer};
+use crate::e164;
+use crate::faults::{Fault, Kind, Point, Subject};
+use crate::history::{Direction, Message, Status};
+use crate::receipts::{Course, plan_steps, reaches_phone};
+use crate::segments::count_segments;
+use crate::sid;
+use crate::state::Simulator;
+
+const MAX_BODY_CHARACTERS: usize = 1_600;
+const MAX_MEDIA: usize = 10;
+/// `ValidityPeriod` is taken and has no effect: nothing waits in this carrier's queue.
+const PLAYED: [&str; 6] = ["To", "From", "Body", "MediaUrl", "StatusCallback", "ValidityPeriod"];
+
+pub(super) async fn send(
+    State(simulator): State<Arc<Simulator>>,
+    Path(account): Path<String>,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    let subject = fields.find("To").map_or(Subject::default(), Subject::number);
+    let fault = simulator.take_fault(Point::Send, subject);
+    if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
+        return Ok(suffer(trouble).await);
+    }
+    if simulator.courses.is_full() {
+        return Err(Refusal::too_many_requests());
+    }
+    let message = check(&simulator, &fields)?;
+    if fault.as_ref().is_some_and(|fault| fault.kind == Kind::Landline) {
+        return Err(Refusal::bad_request(21614, format!("'To' number {} is not a valid mobile number", message.to)));
+    }
+    let answer = show(&account, &message);
+    accept(&simulator, message, fields.find("StatusCallback"));
+    match fault.as_ref().and_then(Fault::after_accept) {
+        Some(trouble) => Ok(suffer(trouble).await),
+        None => Ok((StatusCode::CREATED, Json(answer)).into_response()),
+    }
+}
+
+/// Everything that the carrier refuses at once.
+fn check(simulator: &Simulator, fields: &Fields) -> Result<Message, Refusal> {
+    fields.refuse_others(&PLAYED)?;
+    let to = fields.find("To").ok_or_else(|| Refusal::bad_request(21604, "A 'To' phone number is required."))?;
+    let from = fields.find("From").ok_or_else(|| Refusal::bad_request(21603, "A 'From' phone number is required."))?;
+    let body = fields.find("Body").unwrap_or_default();
+    let media_urls = fields.list("MediaUrl");
+    if body.is_empty() && media_urls.is_empty() {
+        return Err(Refusal::bad_request(21602, "Message body is required."));
+    }
+    if body.chars().count() > MAX_BODY_CHARACTERS {
+        return Err(Refusal::bad_request(21617, "The concatenated message body exceeds the 1600 character limit."));
+    }
+    if media_urls.len() > MAX_MEDIA || !media_urls.iter().all(|url| is_web_address(url)) {
+        return Err(Refusal::bad_request(21620, "Invalid media URL(s)"));
+    }
+    if !e164::is_dialable(to) || to == from {
+        return Err(Refusal::bad_request(21211, format!("The 'To' number {to} is not a valid phone number.")));
+    }
+    if fields.find("StatusCallback").is_some_and(|url| !is_callback(url)) {
+        return Err(Refusal::bad_request(21609, "The 'StatusCallback' URL is not a valid URL."));
+    }
+    let world = simulator.world();
+    if world.numbers.find_by_number(from).is_none() {
+        return Err(Refusal::bad_request(
+            21606,
+            format!("The 'From' phone number {from} is not a valid, SMS-capable number of this account."),
+        ));
+    }
+    if world.opt_outs.is_stopped(to, from) {
+        return Err(Refusal::bad_request(21610, "Attempt to send to unsubscribed recipient"));
+    }
+    let now = Utc::now();
+    Ok(Message {
+        sid: sid::make(if media_urls.is_empty() { "SM" } else { "MM" }),
+        direction: Direction::OutboundApi,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        body: body.to_owned(),
+        segments: count_segments(body),
+        media_urls,
+        status: Status::Queued,
+        error_code: None,
+        on_phone: true,
+        created_at: now,
+        updated_at: now,
+        sent_at: None,
+    })
+}
+
+/// A web address whose host has no underscore, as Twilio demands for callbacks.
+fn is_callback(text: &str) -> bool {
+    is_web_address(text) && Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(|host| !host.contains('_')))
+}
+
+fn accept(simulator: &Simulator, mut message: Message, callback: Option<&str>) {
+    let fault = simulator.take_fault(Point::Receipt, Subject::number(&message.to));
+    let steps = plan_steps(simulator.config.receipt_delay, fault.as_ref());
+    message.on_phone = reaches_phone(&steps);
+    let course = Course {
+        sid: message.sid.clone(),
+        from: message.from.clone(),
+        to: message.to.clone(),
+        callback: callback.map(str::to_owned),
+        accepted_at: Instant::now(),
+        steps,
+    };
+    simulator.world().history.record(message);
+    simulator.counts.messages_taken.fetch_add(1, Relaxed);
+    simulator.courses.start(course);
+}
+
+/// Both directions, newest first. `DateSent` has the precision of a day, as at Twilio; a message not yet sent counts by its creation.
+pub(super) async fn list(
+    State(simulator): State<Arc<Simulator>>,
+    Path(account): Path<String>,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    if let Some(trouble) = simulator.take_fault(Point::List, Subject::default()).and_then(|fault| fault.before_accept())
+    {
+        return Ok(suffer(trouble).await);
+    }
+    fields.refuse_others(&["To", "From", "DateSent", "DateSent>", "DateSent<", "PageSize", "Page"])?;
+    let day = |name| fields.find(name).map(|text| parse_day(name, text)).transpose();
+    let (on, since, until) = (day("DateSent")?, day("DateSent>")?, day("DateSent<")?);
+    let fits = |message: &&Message| {
+        let sent = message.sent_at.unwrap_or(message.created_at).date_naive();
+        on.is_none_or(|day| sent == day) && since.is_none_or(|day| sent >= day) && until.is_none_or(|day| sent <= day)
+    };
+    let path = format!("/2010-04-01/Accounts/{account}/Messages.json");
+    let world = simulator.world();
+    let messages = world.history.list(fields.find("To"), fields.find("From")).filter(fits);
+    page("messages", &path, &fields, messages, |message| show(&account, message))
+}
+
+fn parse_day(name: &str, text: &str) -> Result<NaiveDate, Refusal> {
+    text.parse().map_err(|_| Refusal::bad_request(20001, format!("{name} must be a day such as 2026-01-31")))
+}
+
+pub(super) async fn fetch(
+    State(simulator): State<Arc<Simulator>>,
+    Path((account, sid)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    if let Some(trouble) = simulator.take_fault(Point::List, Subject::default()).and_then(|fault| fault.before_accept())
+    {
+        return Ok(suffer(trouble).await);
+    }
+    let world = simulator.world();
+    let missing = || Refusal::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{sid}"));
+    let message = world.history.find(bare_sid(&sid)).ok_or_else(missing)?;
+    Ok(Json(show(&account, message)).into_response())
+}
+
+fn show(account: &str, message: &Message) -> Value {
+    let uri = format!("/2010-04-01/Accounts/{account}/Messages/{}", message.sid);
+    json!({
+        "sid": message.sid,
+        "account_sid": account,
+        "messaging_service_sid": null,
+        "status": message.status.as_str(),
+        "direction": message.direction.as_str(),
+        "from": message.from,
+        "to": message.to,
+        "body": message.body,
+        "num_segments": message.segments.to_string(),
+        "num_media": message.media_urls.len().to_string(),
+        "error_code": message.error_code,
+        "error_message": null,
+        "price": null,
+        "price_unit": "USD",
+        "api_version": "2010-04-01",
+        "date_created": rfc_2822(message.created_at),
+        "date_updated": rfc_2822(message.updated_at),
+        "date_sent": message.sent_at.map(rfc_2822),
+        "uri": format!("{uri}.json"),
+        "subresource_uris": { "media": format!("{uri}/Media.json") },
+    })
+}
