@@ -1,0 +1,147 @@
+//! Dead letters: events that a consumer could not digest. They are kept 30 days in a stream of their own,
+//! shown without their content, and put back or dropped by a person.
+
+use async_nats::HeaderMap;
+use async_nats::jetstream;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind};
+use chrono::{DateTime, SecondsFormat, Utc};
+use proto::catalogue::{Consumer, DEAD_LETTER_PREFIX, DEAD_LETTERS};
+
+use crate::{Bus, envelope};
+
+const SUBJECT: &str = "Leaseline-Dead-Subject";
+const CONSUMER: &str = "Leaseline-Dead-Consumer";
+const REASON: &str = "Leaseline-Dead-Reason";
+const TIME: &str = "Leaseline-Dead-Time";
+
+/// One dead letter, without its content (it may hold message text).
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// Its place in the stream: the handle for `replay` and `remove`.
+    pub number: u64,
+    /// The durable that could not digest it.
+    pub consumer: String,
+    /// Subject it was published on.
+    pub subject: String,
+    pub event_id: String,
+    /// What went wrong.
+    pub reason: String,
+    /// When it was given up, RFC 3339.
+    pub at: String,
+    pub bytes: usize,
+}
+
+/// Access to the dead letters of one installation.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    bus: Bus,
+}
+
+pub(crate) async fn publish(
+    bus: &Bus,
+    consumer: Consumer,
+    message: &jetstream::Message,
+    error: &anyhow::Error,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let (mut headers, stored_as) = (HeaderMap::new(), message.info().map_err(|error| anyhow::anyhow!(error))?);
+    // What concerns NATS belonged to the first journey: with the headers of an atomic batch, for one, this stream
+    // refuses the letter.
+    envelope::copy(message.headers.as_ref(), &mut headers, |name| !name.starts_with("Nats-"));
+    if let Some(event_id) = envelope::event_id(message.headers.as_ref()) {
+        headers.insert(envelope::EVENT_ID, event_id);
+    }
+    // One letter for each copy in the stream: an event that was put back and fails again within the window of
+    // deduplication becomes a letter again.
+    let id = format!("{}:{}", consumer.name, stored_as.stream_sequence);
+    headers.insert(envelope::MESSAGE_ID, id.as_str());
+    headers.insert(SUBJECT, message.subject.as_str());
+    headers.insert(CONSUMER, consumer.name);
+    // A header is one line.
+    headers.insert(REASON, format!("{error:#}").replace(['\r', '\n'], " ").as_str());
+    headers.insert(TIME, now.to_rfc3339_opts(SecondsFormat::Secs, true).as_str());
+    let subject = bus.subject(&format!("{DEAD_LETTER_PREFIX}.{}", consumer.name));
+    bus.jetstream().publish_with_headers(subject, headers, message.payload.clone()).await?.await?;
+    Ok(())
+}
+
+impl DeadLetters {
+    pub fn new(bus: Bus) -> Self {
+        Self { bus }
+    }
+
+    async fn stream(&self) -> anyhow::Result<jetstream::stream::Stream> {
+        Ok(self.bus.jetstream().get_stream(self.bus.stream_name(DEAD_LETTERS)).await?)
+    }
+
+    /// The oldest dead letters, at most `limit`.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn list(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>> {
+        let stream = self.stream().await?;
+        let any = self.bus.subject(&format!("{DEAD_LETTER_PREFIX}.>"));
+        let (mut letters, mut number) = (Vec::new(), 1);
+        while letters.len() < limit {
+            // The next one that is there: removed letters leave gaps.
+            let Some(message) = found(stream.get_first_raw_message_by_subject(&any, number).await)? else { break };
+            number = message.sequence + 1;
+            letters.push(describe(&message));
+        }
+        Ok(letters)
+    }
+
+    /// Puts a dead letter back to where it was published, and removes it. Consumers that did digest it
+    /// know it by its id. Returns false when there is no such letter.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn replay(&self, number: u64) -> anyhow::Result<bool> {
+        let stream = self.stream().await?;
+        let Some(message) = found(stream.get_raw_message(number).await)? else { return Ok(false) };
+        let subject = text(&message.headers, SUBJECT);
+        // The same letter put back twice is stored once.
+        let replay_id = format!("replay-{number}-{}", text(&message.headers, TIME));
+        let headers = envelope::for_replay(&message.headers, &replay_id);
+        self.bus.jetstream().publish_with_headers(subject, headers, message.payload).await?.await?;
+        stream.delete_message(number).await?;
+        Ok(true)
+    }
+
+    /// Removes a dead letter for good. Returns false when there is no such letter.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn remove(&self, number: u64) -> anyhow::Result<bool> {
+        let stream = self.stream().await?;
+        if found(stream.get_raw_message(number).await)?.is_none() {
+            return Ok(false);
+        }
+        Ok(stream.delete_message(number).await?)
+    }
+}
+
+fn found(answer: Result<StreamMessage, RawMessageError>) -> anyhow::Result<Option<StreamMessage>> {
+    match answer {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn describe(message: &StreamMessage) -> DeadLetter {
+    DeadLetter {
+        number: message.sequence,
+        consumer: text(&message.headers, CONSUMER),
+        subject: text(&message.headers, SUBJECT),
+        event_id: envelope::event_id(Some(&message.headers)).unwrap_or_default().to_owned(),
+        reason: text(&message.headers, REASON),
+        at: text(&message.headers, TIME),
+        bytes: message.payload.len(),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).map(|value| value.as_str().to_owned()).unwrap_or_default()
+}

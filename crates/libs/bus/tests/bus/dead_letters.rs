@@ -1,0 +1,98 @@
+//! What cannot be digested is kept, shown without its content, put back or dropped.
+
+use proto::Event as _;
+use proto::catalogue::{
+    CONVERSATIONS_MESSAGE_PROGRESSED as PROGRESSED, CONVERSATIONS_RECEIPT_RECEIVED, DISPATCH_RECEIPT_RECEIVED,
+};
+use proto::dispatch::MessageProgressed;
+use proto::ingest::ReceiptReceived;
+
+use crate::probe::{Failure, Named as _, Probe};
+use crate::world::World;
+
+/// No protobuf message: field 0 does not exist.
+const GARBAGE: &[u8] = &[0, 0, 0];
+
+#[tokio::test]
+async fn what_cannot_be_read_becomes_a_dead_letter() {
+    let world = World::new().await;
+    let readable = prost::Message::encode_to_vec(&MessageProgressed::named("m1"));
+    world.publish_raw(MessageProgressed::SUBJECT, &[("Nats-Msg-Id", "e1")], GARBAGE.to_vec()).await;
+    // Without an id nobody could know it again. Two of them are two letters.
+    world.publish_raw(MessageProgressed::SUBJECT, &[], readable.clone()).await;
+    world.publish_raw(MessageProgressed::SUBJECT, &[], readable.clone()).await;
+    world.publish_raw(MessageProgressed::SUBJECT, &[("Nats-Msg-Id", "e2")], readable).await;
+    world.start(&Probe::<MessageProgressed>::new(PROGRESSED));
+    let letters = world.until_dead_letters(3).await;
+    assert_eq!((letters[0].event_id.as_str(), letters[0].bytes), ("e1", GARBAGE.len()));
+    assert!(letters[0].reason.contains("decode"), "{}", letters[0].reason);
+    assert_eq!(letters[1].reason, "the event has no id");
+    assert_ne!(letters[1].event_id, letters[2].event_id);
+    world.until_applied_once(PROGRESSED, &["m1"]).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_oldest_first_and_removed() {
+    let world = World::new().await;
+    for id in ["e1", "e2", "e3"] {
+        world.publish_raw(MessageProgressed::SUBJECT, &[("Nats-Msg-Id", id)], GARBAGE.to_vec()).await;
+    }
+    let letters = world.dead_letters();
+    assert!(letters.list(10).await.unwrap().is_empty());
+    world.start(&Probe::<MessageProgressed>::new(PROGRESSED));
+    let all = world.until_dead_letters(3).await;
+    let ids: Vec<_> = all.iter().map(|letter| letter.event_id.as_str()).collect();
+    assert_eq!(ids, ["e1", "e2", "e3"]);
+    assert_eq!(letters.list(2).await.unwrap().len(), 2);
+    assert!(letters.remove(all[1].number).await.unwrap());
+    assert!(!letters.remove(all[1].number).await.unwrap(), "it is gone");
+    assert!(!letters.replay(all[1].number).await.unwrap(), "it is gone");
+    let rest: Vec<_> = letters.list(10).await.unwrap().into_iter().map(|letter| letter.event_id).collect();
+    assert_eq!(rest, ["e1", "e3"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_replay_has_an_effect_only_at_the_consumer_that_did_not_digest_the_event() {
+    let world = World::new().await;
+    let healthy = Probe::<ReceiptReceived>::new(CONVERSATIONS_RECEIPT_RECEIVED);
+    let ill = Probe::<ReceiptReceived>::new(DISPATCH_RECEIPT_RECEIVED).fail("r1", Failure::Permanent);
+    world.start(&healthy);
+    world.start(&ill);
+    world.start_relay();
+    world.record::<ReceiptReceived>(&["r1", "r2"]).await;
+    let letters = world.until_dead_letters(1).await;
+    world.until_applied_once(healthy.consumer, &["r1", "r2"]).await;
+    world.until_applied_once(ill.consumer, &["r2"]).await;
+
+    ill.heal();
+    assert!(world.dead_letters().replay(letters[0].number).await.unwrap());
+    world.until_applied_once(ill.consumer, &["r1", "r2"]).await;
+    world.until_applied_once(healthy.consumer, &["r1", "r2"]).await;
+    assert_eq!(healthy.attempts_of("r1"), 1);
+    assert!(world.dead_letters().list(10).await.unwrap().is_empty());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_put_back_and_fails_again_is_a_dead_letter_again() {
+    let world = World::new().await;
+    let probe = Probe::<MessageProgressed>::new(PROGRESSED).fail("m1", Failure::Permanent);
+    world.start(&probe);
+    world.start_relay();
+    world.record::<MessageProgressed>(&["m1"]).await;
+    let first = world.until_dead_letters(1).await;
+    assert!(world.dead_letters().replay(first[0].number).await.unwrap());
+    testkit::eventually("the second failure", async || match probe.attempts_of("m1") {
+        2 => Ok(()),
+        attempts => Err(attempts),
+    })
+    .await;
+    let second = world.until_dead_letters(1).await;
+    assert_eq!(second[0].event_id, first[0].event_id);
+    probe.heal();
+    assert!(world.dead_letters().replay(second[0].number).await.unwrap());
+    world.until_applied_once(PROGRESSED, &["m1"]).await;
+    world.end().await;
+}
