@@ -1,0 +1,141 @@
+//! The settings of this service. Defaults and comments stand in `defaults.toml`, which is the reference.
+//!
+//! Addresses are checked here, at start, so that a wrong one is found before a number is bought with it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bus::NatsSettings;
+use carriers::NumberWebhooks;
+use carriers::twilio::{Twilio, TwilioConfig};
+use chassis::{DatabaseSettings, ProcessSettings, Secret};
+use serde::Deserialize;
+use url::Url;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Settings {
+    pub grpc: GrpcSettings,
+    pub database: DatabaseSettings,
+    pub nats: NatsSettings,
+    pub twilio: TwilioSettings,
+    pub webhooks: WebhookSettings,
+    pub phone_numbers: PhoneNumberSettings,
+    #[serde(flatten)]
+    pub process: ProcessSettings,
+}
+
+impl AsRef<ProcessSettings> for Settings {
+    fn as_ref(&self) -> &ProcessSettings {
+        &self.process
+    }
+}
+
+/// `[grpc]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct GrpcSettings {
+    /// Address and port.
+    pub listen: String,
+}
+
+/// `[twilio]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct TwilioSettings {
+    pub base_url: String,
+    pub account_sid: String,
+    pub auth_token: Secret,
+    pub request_timeout_ms: u64,
+}
+
+impl TwilioSettings {
+    /// How long one call to the carrier may take.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// The adapter. Does not connect.
+    pub(crate) fn carrier(&self) -> anyhow::Result<Twilio> {
+        let base_url = Url::parse(&self.base_url).context("LEASELINE_TWILIO_BASE_URL is not an address")?;
+        if self.auth_token.is_empty() {
+            bail!("no carrier credentials are configured; set LEASELINE_TWILIO_AUTH_TOKEN");
+        }
+        let token = carriers::Secret::new(self.auth_token.expose());
+        let config = TwilioConfig::new(&self.account_sid, token, base_url).with_timeout(self.request_timeout());
+        Twilio::new(config).context("the [twilio] settings are not usable")
+    }
+}
+
+/// `[webhooks]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct WebhookSettings {
+    /// The public address of ingest, without a path.
+    pub base_url: String,
+}
+
+impl WebhookSettings {
+    /// Where Twilio posts for a number: the addresses that ingest serves (design §3).
+    pub(crate) fn for_twilio(&self) -> anyhow::Result<NumberWebhooks> {
+        const SETTING: &str = "LEASELINE_WEBHOOKS_BASE_URL must be http or https and a host, without a path";
+        let base = Url::parse(&self.base_url).context(SETTING)?;
+        let has_no_path = base.path() == "/" && base.query().is_none() && base.fragment().is_none();
+        if !matches!(base.scheme(), "http" | "https") || !base.has_host() || !has_no_path {
+            bail!(SETTING);
+        }
+        Ok(NumberWebhooks {
+            message_url: base.join("/webhooks/twilio/message")?,
+            voice_url: base.join("/webhooks/twilio/voice")?,
+            voice_status_url: base.join("/webhooks/twilio/voice/after")?,
+        })
+    }
+}
+
+/// `[phone_numbers]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct PhoneNumberSettings {
+    /// Accept 555-0100 to 555-0199, which nobody has.
+    pub allow_fictional: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Settings {
+        let find = |name: &str| {
+            let (_, value) = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some((*value).to_owned())
+        };
+        chassis::config::load(crate::DEFAULTS, None, &find).unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_complete_and_hold_no_credentials() {
+        let settings = load(&[]);
+        assert_eq!(settings.grpc.listen, "127.0.0.1:9001");
+        assert_eq!(settings.process.admin.listen, "127.0.0.1:9101");
+        assert!(settings.twilio.auth_token.is_empty());
+        assert!(settings.twilio.carrier().is_err());
+        assert!(settings.webhooks.for_twilio().is_err());
+        assert!(!settings.phone_numbers.allow_fictional);
+    }
+
+    #[test]
+    fn secrets_are_not_seen_in_debug_output() {
+        let settings =
+            load(&[("LEASELINE_TWILIO_AUTH_TOKEN", "hush"), ("LEASELINE_DATABASE_URL", "postgres://a:pw@b/c")]);
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hush") && !shown.contains("pw"), "{shown}");
+    }
+
+    #[test]
+    fn numbers_are_bought_with_the_addresses_that_ingest_serves() {
+        let webhooks =
+            load(&[("LEASELINE_WEBHOOKS_BASE_URL", "https://in.example.com")]).webhooks.for_twilio().unwrap();
+        assert_eq!(webhooks.message_url.as_str(), "https://in.example.com/webhooks/twilio/message");
+        assert_eq!(webhooks.voice_url.as_str(), "https://in.example.com/webhooks/twilio/voice");
+        assert_eq!(webhooks.voice_status_url.as_str(), "https://in.example.com/webhooks/twilio/voice/after");
+        for wrong in ["", "in.example.com", "ftp://in.example.com", "https://in.example.com/path", "https://a.b/?c"] {
+            assert!(load(&[("LEASELINE_WEBHOOKS_BASE_URL", wrong)]).webhooks.for_twilio().is_err(), "{wrong}");
+        }
+    }
+}
