@@ -1,0 +1,119 @@
+//! The conversations service: people and their numbers, conversations, messages, and the feed of each license.
+//!
+//! Owns the truth of what was written and what became of it (rules 7–12, 15, 17 of the design). It never talks to
+//! a carrier: it announces what is to be sent (`conversations.message.queued`) and hears of the rest.
+//!
+//! `model/` decides, `store/` holds the only SQL, `rpc/` and `events/` are the two ways in.
+
+mod config;
+mod error;
+mod events;
+mod model;
+mod push;
+mod rpc;
+mod store;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use bus::{Bus, Relay, consume};
+use chassis::{Clock, Health, Lifecycle, database, health, serve};
+use proto::catalogue;
+use sqlx::migrate::Migrator;
+use tokio::net::TcpListener;
+
+pub use config::{GrpcSettings, PhoneNumberSettings, Settings};
+
+/// Every setting with its default and its comment.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// The tables of this service, beside those of [`bus::MIGRATIONS`].
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/conversations");
+
+/// The sockets that the service serves on.
+#[derive(Debug)]
+pub struct Listeners {
+    pub grpc: TcpListener,
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds what the settings name.
+    ///
+    /// # Errors
+    /// When an address is taken or unusable.
+    pub async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            grpc: serve::listen("gRPC", &settings.grpc.listen).await?,
+            admin: serve::listen("admin", &settings.process.admin.listen).await?,
+        })
+    }
+}
+
+/// Composes the service and starts it on the lifecycle.
+///
+/// # Errors
+/// When the settings are unusable, or the database cannot be reached and migrated in time.
+pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecycle: Lifecycle) -> anyhow::Result<()> {
+    let health = Health::new();
+    health::serve_admin(listeners.admin, &health, &lifecycle);
+
+    let pool = database::connect(&settings.database, "conversations")?;
+    health.check("database", {
+        let pool = pool.clone();
+        move || database::check(pool.clone())
+    });
+    database::migrate(&pool, &[("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)]).await?;
+
+    let bus = Bus::connect(&settings.nats, "conversations").await?;
+    health.check("nats", {
+        let bus = bus.clone();
+        move || std::future::ready(bus.check())
+    });
+    lifecycle.spawn("declare streams", {
+        let (bus, stopping) = (bus.clone(), lifecycle.stopping());
+        async move {
+            tokio::select! {
+                () = bus.declare_until_done() => {}
+                () = stopping.cancelled() => {}
+            }
+            Ok(())
+        }
+    });
+
+    let relay = Relay::new(pool.clone(), bus.clone());
+    lifecycle.spawn("relay the outbox", relay.clone().run(lifecycle.stopping()));
+    let (pusher, pushing) = push::Pusher::new(pool.clone(), bus.clone(), lifecycle.stopping());
+    lifecycle.spawn("push the feed", pushing);
+    lifecycle.spawn("sweep", sweep::run(pool.clone(), clock.clone(), lifecycle.stopping()));
+
+    macro_rules! consume {
+        ($name:literal, $consumer:expr, $handler:expr) => {
+            lifecycle.spawn(
+                $name,
+                consume(bus.clone(), pool.clone(), clock.clone(), $consumer, $handler, lifecycle.stopping()),
+            );
+        };
+    }
+    consume!("learn numbers", catalogue::CONVERSATIONS_NUMBER_ASSIGNED, events::NumberAssigned::new(pusher.clone()));
+    consume!(
+        "take answers in",
+        catalogue::CONVERSATIONS_MESSAGE_RECEIVED,
+        events::MessageReceived::new(pusher.clone())
+    );
+    consume!(
+        "follow sends",
+        catalogue::CONVERSATIONS_MESSAGE_PROGRESSED,
+        events::MessageProgressed::new(pusher.clone())
+    );
+    consume!(
+        "follow receipts",
+        catalogue::CONVERSATIONS_RECEIPT_RECEIVED,
+        events::ReceiptReceived::new(pusher.clone())
+    );
+
+    let routes = rpc::routes(rpc::Context { pool, clock, relay, pusher, phone_numbers: settings.phone_numbers });
+    serve::serve_grpc("gRPC", listeners.grpc, routes, &lifecycle);
+    health.mark_started();
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Which conversation a message belongs to (rules 7, 8, 9, 10).
+//!
+//! The open conversation of a license and a number goes on as long as one of its people is tied to the number.
+//! Who else is tied to it joins (two people may share a number). When only other people are tied, the old
+//! conversation closes and a new one opens: nobody reads a stranger's messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use domain::{Conversation, Id, LicenseId, PersonId, PersonKind, PhoneNumber};
+
+/// Somebody to whom a number belongs now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TiedPerson {
+    pub person_id: PersonId,
+    pub kind: PersonKind,
+    pub name: String,
+}
+
+/// The open conversation of a number, and its people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OpenConversation {
+    pub conversation_id: Id<Conversation>,
+    pub people: BTreeSet<PersonId>,
+}
+
+/// What is known of one number of one license.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NumberState {
+    open: Option<OpenConversation>,
+    tied: Vec<TiedPerson>,
+}
+
+/// A conversation to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub license_id: LicenseId,
+    pub conversation_id: Id<Conversation>,
+    pub number: PhoneNumber,
+    pub opened_at: DateTime<Utc>,
+}
+
+/// What has to be written so that the homes found are true.
+#[derive(Debug, Default)]
+pub(crate) struct ConversationChanges {
+    pub opened: Vec<Opening>,
+    /// Replaced by a new conversation of the same number.
+    pub closed: Vec<(LicenseId, Id<Conversation>)>,
+    pub joined: Vec<(LicenseId, Id<Conversation>, TiedPerson)>,
+}
+
+impl ConversationChanges {
+    /// Every conversation that looks different now, each once, in a fixed order.
+    pub(crate) fn touched(&self) -> BTreeSet<(LicenseId, Id<Conversation>)> {
+        let joined = self.joined.iter().map(|(license_id, conversation_id, _)| (license_id.clone(), *conversation_id));
+        self.closed.iter().cloned().chain(joined).collect()
+    }
+}
+
+/// The numbers that a batch of messages is about, and what they lead to.
+#[derive(Debug, Default)]
+pub(crate) struct Homes {
+    numbers: BTreeMap<(LicenseId, PhoneNumber), NumberState>,
+    pub changes: ConversationChanges,
+}
+
+impl Homes {
+    pub(crate) fn add_tied(&mut self, license_id: LicenseId, number: PhoneNumber, person: TiedPerson) {
+        self.numbers.entry((license_id, number)).or_default().tied.push(person);
+    }
+
+    pub(crate) fn add_open(&mut self, license_id: LicenseId, number: PhoneNumber, open: OpenConversation) {
+        self.numbers.entry((license_id, number)).or_default().open = Some(open);
+    }
+
+    /// Is this the open conversation of the number, and is one of its people still tied to it? Else it is read-only.
+    pub(crate) fn is_sendable(&self, license_id: &LicenseId, number: PhoneNumber, id: Id<Conversation>) -> bool {
+        let Some(state) = self.numbers.get(&(license_id.clone(), number)) else { return false };
+        state.open.as_ref().is_some_and(|open| {
+            open.conversation_id == id && state.tied.iter().any(|person| open.people.contains(&person.person_id))
+        })
+    }
+
+    /// The conversation to which a message from or to the number belongs, opened if need be.
+    /// `None`: the number is tied to nobody of the license (rule 8).
+    pub(crate) fn settle(
+        &mut self,
+        license_id: &LicenseId,
+        number: PhoneNumber,
+        now: DateTime<Utc>,
+    ) -> Option<Id<Conversation>> {
+        let state = self.numbers.get_mut(&(license_id.clone(), number)).filter(|state| !state.tied.is_empty())?;
+        let goes_on =
+            state.open.take_if(|open| !state.tied.iter().any(|person| open.people.contains(&person.person_id)));
+        if let Some(replaced) = goes_on {
+            self.changes.closed.push((license_id.clone(), replaced.conversation_id));
+        }
+        let open = state.open.get_or_insert_with(|| {
+            let conversation_id = Id::new();
+            self.changes.opened.push(Opening {
+                license_id: license_id.clone(),
+                conversation_id,
+                number,
+                opened_at: now,
+            });
+            OpenConversation { conversation_id, people: BTreeSet::new() }
+        });
+        for person in &state.tied {
+            if open.people.insert(person.person_id.clone()) {
+                self.changes.joined.push((license_id.clone(), open.conversation_id, person.clone()));
+            }
+        }
+        Some(open.conversation_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn license() -> LicenseId {
+        LicenseId::parse("acme").unwrap()
+    }
+
+    fn number() -> PhoneNumber {
+        PhoneNumber::parse("+14155550123").unwrap()
+    }
+
+    fn person(id: &str) -> TiedPerson {
+        TiedPerson { person_id: PersonId::parse(id).unwrap(), kind: PersonKind::Tenant, name: id.to_owned() }
+    }
+
+    /// A number that is tied to `tied`, with an open conversation of `people`, if any.
+    fn homes(tied: &[&str], people: Option<&[&str]>) -> (Homes, Id<Conversation>) {
+        let mut homes = Homes::default();
+        let conversation_id = Id::new();
+        for id in tied {
+            homes.add_tied(license(), number(), person(id));
+        }
+        if let Some(people) = people {
+            let people = people.iter().map(|id| PersonId::parse(*id).unwrap()).collect();
+            homes.add_open(license(), number(), OpenConversation { conversation_id, people });
+        }
+        (homes, conversation_id)
+    }
+
+    #[test]
+    fn the_first_message_of_a_number_opens_a_conversation_with_all_its_people() {
+        let (mut homes, _) = homes(&["ann", "bob"], None);
+        let home = homes.settle(&license(), number(), Utc::now()).unwrap();
+        assert_eq!(homes.changes.opened[0].conversation_id, home);
+        assert_eq!(homes.changes.joined.len(), 2, "two people may share a number: one conversation that names both");
+        assert_eq!(homes.settle(&license(), number(), Utc::now()), Some(home), "and the next one stays in it");
+        assert_eq!(homes.changes.opened.len(), 1);
+    }
+
+    #[test]
+    fn a_message_belongs_to_the_one_open_conversation_of_the_license_and_the_number() {
+        let (mut homes, open) = homes(&["ann"], Some(&["ann"]));
+        assert_eq!(homes.settle(&license(), number(), Utc::now()), Some(open));
+        assert!(homes.changes.opened.is_empty() && homes.changes.closed.is_empty() && homes.changes.joined.is_empty());
+    }
+
+    #[test]
+    fn if_somebody_else_gets_the_number_the_old_conversation_stays_closed_and_a_new_one_is_opened() {
+        let (mut homes, old) = homes(&["bob"], Some(&["ann"]));
+        assert!(!homes.is_sendable(&license(), number(), old));
+        let home = homes.settle(&license(), number(), Utc::now()).unwrap();
+        assert_ne!(home, old);
+        assert_eq!(homes.changes.closed, vec![(license(), old)]);
+    }
+
+    #[test]
+    fn if_one_of_the_same_people_gets_the_number_back_the_conversation_becomes_writable_again() {
+        let (nobody, open) = homes(&[], Some(&["ann", "bob"]));
+        assert!(!nobody.is_sendable(&license(), number(), open));
+        let (mut again, open) = homes(&["bob"], Some(&["ann", "bob"]));
+        assert!(again.is_sendable(&license(), number(), open));
+        assert_eq!(again.settle(&license(), number(), Utc::now()), Some(open));
+    }
+
+    #[test]
+    fn a_number_that_is_tied_to_nobody_has_no_home() {
+        let (mut homes, _) = homes(&[], Some(&["ann"]));
+        assert_eq!(homes.settle(&license(), number(), Utc::now()), None);
+        assert!(homes.changes.closed.is_empty(), "the conversation waits for its people to come back");
+    }
+}

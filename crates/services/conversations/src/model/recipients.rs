@@ -1,0 +1,128 @@
+//! Who gets a message of one send: every recipient either a number or a rejection with a code (rules 9, 10).
+
+use std::collections::{HashMap, HashSet};
+
+use domain::{Conversation, Id, LicenseId, PersonId, PhoneNumber};
+use serde::{Deserialize, Serialize};
+
+use super::Homes;
+
+/// A recipient as the caller names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Recipient {
+    PersonId(PersonId),
+    ConversationId(Id<Conversation>),
+    /// An id that cannot be one of ours: it names nothing.
+    UnknownConversation(String),
+}
+
+/// What was found for the recipients of one send.
+#[derive(Debug, Default)]
+pub(crate) struct ResolvedRecipients {
+    /// The preferred number of each person that exists.
+    pub people: HashMap<PersonId, Option<PhoneNumber>>,
+    /// The number of each conversation that exists.
+    pub conversations: HashMap<Id<Conversation>, PhoneNumber>,
+}
+
+/// Why a recipient gets nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rejection {
+    pub recipient: Recipient,
+    pub code: String,
+    pub detail: String,
+}
+
+/// Decides for each recipient, in order. A number that is named twice gets one message (rule 10).
+pub(crate) fn decide_numbers(
+    license_id: &LicenseId,
+    recipients: &[Recipient],
+    resolved: &ResolvedRecipients,
+    homes: &Homes,
+) -> (Vec<PhoneNumber>, Vec<Rejection>) {
+    let mut accepted = Vec::with_capacity(recipients.len());
+    let mut rejected = Vec::new();
+    let mut named = HashSet::with_capacity(recipients.len());
+    for recipient in recipients {
+        let decision = decide_number(license_id, recipient, resolved, homes)
+            .and_then(|number| if named.insert(number) { Ok(number) } else { Err(DUPLICATE) });
+        match decision {
+            Ok(number) => accepted.push(number),
+            Err((code, detail)) => {
+                rejected.push(Rejection {
+                    recipient: recipient.clone(),
+                    code: code.to_owned(),
+                    detail: detail.to_owned(),
+                });
+            }
+        }
+    }
+    (accepted, rejected)
+}
+
+type Reason = (&'static str, &'static str);
+
+const NO_PERSON: Reason = ("person_not_found", "There is no such person.");
+const NO_PHONE: Reason = ("person_has_no_phone", "This person has no phone number.");
+const NO_CONVERSATION: Reason = ("conversation_not_found", "There is no such conversation.");
+const NO_LONGER_TIED: Reason =
+    ("number_no_longer_tied", "The number of this conversation no longer belongs to the people in it.");
+const DUPLICATE: Reason = ("duplicate_recipient", "Another recipient of this send has the same number.");
+
+fn decide_number(
+    license_id: &LicenseId,
+    recipient: &Recipient,
+    resolved: &ResolvedRecipients,
+    homes: &Homes,
+) -> Result<PhoneNumber, Reason> {
+    match recipient {
+        Recipient::PersonId(person_id) => resolved.people.get(person_id).ok_or(NO_PERSON)?.ok_or(NO_PHONE),
+        Recipient::ConversationId(id) => {
+            let number = *resolved.conversations.get(id).ok_or(NO_CONVERSATION)?;
+            if homes.is_sendable(license_id, number, *id) { Ok(number) } else { Err(NO_LONGER_TIED) }
+        }
+        Recipient::UnknownConversation(_) => Err(NO_CONVERSATION),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_recipient_never_stops_the_others_and_a_shared_number_gets_one_message() {
+        let license = LicenseId::parse("acme").unwrap();
+        let person = |id: &str| PersonId::parse(id).unwrap();
+        let number = PhoneNumber::parse("+14155550123").unwrap();
+        let resolved = ResolvedRecipients {
+            people: HashMap::from([
+                (person("ann"), Some(number)),
+                (person("bob"), Some(number)),
+                (person("cat"), None),
+            ]),
+            conversations: HashMap::new(),
+        };
+        let recipients = [
+            Recipient::PersonId(person("ann")),
+            Recipient::PersonId(person("bob")),
+            Recipient::PersonId(person("cat")),
+            Recipient::PersonId(person("dan")),
+            Recipient::ConversationId(Id::new()),
+            Recipient::UnknownConversation("x".to_owned()),
+        ];
+        let (accepted, rejected) = decide_numbers(&license, &recipients, &resolved, &Homes::default());
+        assert_eq!(accepted, vec![number]);
+        let codes: Vec<_> = rejected.iter().map(|rejection| rejection.code.as_str()).collect();
+        assert_eq!(
+            codes,
+            [
+                "duplicate_recipient",
+                "person_has_no_phone",
+                "person_not_found",
+                "conversation_not_found",
+                "conversation_not_found"
+            ]
+        );
+    }
+}

@@ -1,0 +1,279 @@
+//! Conversations, the people in them, and the ties that decide about them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use domain::{Conversation, Id, LicenseId, PersonId, PhoneNumber};
+use proto::conversations as wire;
+use proto::to_timestamp;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::messages::{self, NewMessage};
+use super::{Result, Tx, stored};
+use crate::model::{ConversationChanges, Homes, OpenConversation, TiedPerson};
+
+/// Reads what decides about the homes of these numbers.
+pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, PhoneNumber)>) -> Result<Homes> {
+    let (license_ids, numbers): (Vec<String>, Vec<String>) =
+        numbers.iter().map(|(license_id, number)| (license_id.to_string(), number.as_str().to_owned())).unzip();
+    let mut homes = Homes::default();
+    let tied = sqlx::query!(
+        "select ties.license_id, ties.number, ties.person_id, people.kind, people.name
+         from unnest($1::text[], $2::text[]) as wanted (license_id, number)
+         join ties on ties.license_id = wanted.license_id and ties.number = wanted.number
+         join people on people.license_id = ties.license_id and people.person_id = ties.person_id
+         order by ties.tied_at, ties.person_id",
+        &license_ids,
+        &numbers,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in tied {
+        let person = TiedPerson {
+            person_id: stored(PersonId::parse(row.person_id), "person id")?,
+            kind: stored(row.kind.parse(), "kind of person")?,
+            name: row.name,
+        };
+        let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
+        homes.add_tied(license_id, stored(PhoneNumber::from_e164(&row.number), "number")?, person);
+    }
+    let open = sqlx::query!(
+        r#"select c.license_id, c.number, c.conversation_id, array_agg(p.person_id) as "people!"
+           from unnest($1::text[], $2::text[]) as wanted (license_id, number)
+           join conversations c on c.license_id = wanted.license_id and c.number = wanted.number and c.closed_at is null
+           join conversation_people p on p.license_id = c.license_id and p.conversation_id = c.conversation_id
+           group by c.license_id, c.number, c.conversation_id"#,
+        &license_ids,
+        &numbers,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in open {
+        let people =
+            row.people.into_iter().map(|id| stored(PersonId::parse(id), "person id")).collect::<Result<_>>()?;
+        let open = OpenConversation { conversation_id: Id::from_uuid(row.conversation_id), people };
+        let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
+        homes.add_open(license_id, stored(PhoneNumber::from_e164(&row.number), "number")?, open);
+    }
+    Ok(homes)
+}
+
+/// Writes what the homes need: first what closes, then what opens (one open conversation a number), then who joins.
+pub(crate) async fn record_changes(tx: &mut Tx<'_>, changes: &ConversationChanges, now: DateTime<Utc>) -> Result<()> {
+    if !changes.closed.is_empty() {
+        let (license_ids, ids): (Vec<String>, Vec<Uuid>) =
+            changes.closed.iter().map(|(license_id, id)| (license_id.to_string(), id.uuid())).unzip();
+        sqlx::query!(
+            "update conversations set closed_at = $3
+             from unnest($1::text[], $2::uuid[]) as replaced (license_id, conversation_id)
+             where conversations.license_id = replaced.license_id
+               and conversations.conversation_id = replaced.conversation_id",
+            &license_ids,
+            &ids,
+            now,
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    if !changes.opened.is_empty() {
+        let license_ids: Vec<String> = changes.opened.iter().map(|each| each.license_id.to_string()).collect();
+        let ids: Vec<Uuid> = changes.opened.iter().map(|each| each.conversation_id.uuid()).collect();
+        let numbers: Vec<String> = changes.opened.iter().map(|each| each.number.as_str().to_owned()).collect();
+        let times: Vec<DateTime<Utc>> = changes.opened.iter().map(|each| each.opened_at).collect();
+        sqlx::query!(
+            "insert into conversations (license_id, conversation_id, number, opened_at, last_activity_at)
+             select license_id, conversation_id, number, opened_at, opened_at
+             from unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[])
+               as opened (license_id, conversation_id, number, opened_at)",
+            &license_ids,
+            &ids,
+            &numbers,
+            &times,
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    if !changes.joined.is_empty() {
+        let license_ids: Vec<String> = changes.joined.iter().map(|(license_id, ..)| license_id.to_string()).collect();
+        let ids: Vec<Uuid> = changes.joined.iter().map(|(_, id, _)| id.uuid()).collect();
+        let person_ids: Vec<String> = changes.joined.iter().map(|(.., person)| person.person_id.to_string()).collect();
+        let kinds: Vec<String> = changes.joined.iter().map(|(.., person)| person.kind.to_string()).collect();
+        let names: Vec<String> = changes.joined.iter().map(|(.., person)| person.name.clone()).collect();
+        sqlx::query!(
+            "insert into conversation_people (license_id, conversation_id, person_id, kind, name)
+             select * from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[])",
+            &license_ids,
+            &ids,
+            &person_ids,
+            &kinds,
+            &names,
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Notes the newest message of each conversation. The messages stand in order of time.
+pub(crate) async fn record_activity(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Result<()> {
+    let newest: HashMap<_, _> = messages
+        .iter()
+        .map(|each| ((&each.license_id, each.conversation_id), (each.created_at, each.message_id)))
+        .collect();
+    let license_ids: Vec<String> = newest.keys().map(|(license_id, _)| license_id.to_string()).collect();
+    let ids: Vec<Uuid> = newest.keys().map(|(_, id)| id.uuid()).collect();
+    let times: Vec<DateTime<Utc>> = newest.values().map(|(time, _)| *time).collect();
+    let message_ids: Vec<Uuid> = newest.values().map(|(_, id)| id.uuid()).collect();
+    sqlx::query!(
+        "update conversations set last_message_id = new.message_id, last_activity_at = new.at
+         from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::uuid[]) as new (license_id, conversation_id, at, message_id)
+         where conversations.license_id = new.license_id and conversations.conversation_id = new.conversation_id
+           and (conversations.last_message_id is null or conversations.last_activity_at <= new.at)",
+        &license_ids,
+        &ids,
+        &times,
+        &message_ids,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The numbers of conversations of one license. Those that do not exist are left out.
+pub(crate) async fn list_numbers(
+    tx: &mut Tx<'_>,
+    license_id: &LicenseId,
+    ids: &[Uuid],
+) -> Result<HashMap<Id<Conversation>, PhoneNumber>> {
+    let rows = sqlx::query!(
+        "select conversation_id, number from conversations where license_id = $1 and conversation_id = any($2)",
+        license_id.as_str(),
+        ids,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((Id::from_uuid(row.conversation_id), stored(PhoneNumber::from_e164(&row.number), "number")?)))
+        .collect()
+}
+
+/// Conversations of a person that a change of these numbers' ties makes writable or read-only.
+pub(crate) async fn list_of_person(
+    tx: &mut Tx<'_>,
+    license_id: &LicenseId,
+    person_id: &PersonId,
+    numbers: &[PhoneNumber],
+) -> Result<Vec<Id<Conversation>>> {
+    let numbers: Vec<String> = numbers.iter().map(|number| number.as_str().to_owned()).collect();
+    let ids = sqlx::query_scalar!(
+        "select c.conversation_id
+         from conversation_people p
+         join conversations c on c.license_id = p.license_id and c.conversation_id = p.conversation_id
+         where p.license_id = $1 and p.person_id = $2 and c.number = any($3)
+         order by c.conversation_id",
+        license_id.as_str(),
+        person_id.as_str(),
+        &numbers,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(ids.into_iter().map(Id::from_uuid).collect())
+}
+
+/// A place in the list of conversations: newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub last_activity_at: DateTime<Utc>,
+    pub conversation_id: Uuid,
+}
+
+/// One page of a license's conversations, newest first, after a place.
+pub(crate) async fn list_places(
+    db: &mut PgConnection,
+    license_id: &LicenseId,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<Place>> {
+    let places = sqlx::query_as!(
+        Place,
+        "select last_activity_at, conversation_id from conversations
+         where license_id = $1
+           and ($2::timestamptz is null or (last_activity_at, conversation_id) < ($2, $3::uuid))
+         order by last_activity_at desc, conversation_id desc limit $4",
+        license_id.as_str(),
+        after.map(|place| place.last_activity_at),
+        after.map(|place| place.conversation_id),
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(places)
+}
+
+/// Conversations as clients see them now, by id. Those that do not exist are left out.
+pub(crate) async fn load(
+    db: &mut PgConnection,
+    wanted: &[(LicenseId, Uuid)],
+) -> Result<HashMap<Uuid, wire::Conversation>> {
+    let (license_ids, ids): (Vec<String>, Vec<Uuid>) =
+        wanted.iter().map(|(license_id, id)| (license_id.to_string(), *id)).unzip();
+    let rows = sqlx::query!(
+        r#"select c.license_id, c.conversation_id, c.number, c.opened_at, c.last_message_id,
+                  c.closed_at is null and exists (
+                    select from conversation_people p
+                    join ties t on t.license_id = p.license_id and t.person_id = p.person_id and t.number = c.number
+                    where p.license_id = c.license_id and p.conversation_id = c.conversation_id
+                  ) as "sendable!"
+           from unnest($1::text[], $2::uuid[]) as wanted (license_id, conversation_id)
+           join conversations c on c.license_id = wanted.license_id and c.conversation_id = wanted.conversation_id"#,
+        &license_ids,
+        &ids,
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let last: Vec<(LicenseId, Uuid)> = rows
+        .iter()
+        .filter_map(|row| Some((row.license_id.clone(), row.last_message_id?)))
+        .map(|(license_id, id)| Ok((stored(LicenseId::parse(license_id), "license id")?, id)))
+        .collect::<Result<_>>()?;
+    let mut last = messages::load(&mut *db, &last).await?;
+    let mut people = load_people(db, &license_ids, &ids).await?;
+    let conversations = rows.into_iter().map(|row| {
+        let conversation = wire::Conversation {
+            license_id: row.license_id,
+            conversation_id: row.conversation_id.to_string(),
+            number: row.number,
+            people: people.remove(&row.conversation_id).unwrap_or_default(),
+            last_message: row.last_message_id.and_then(|id| last.remove(&id)),
+            sendable: row.sendable,
+            reason: (!row.sendable).then(|| "number_no_longer_tied".to_owned()),
+            opened_at: Some(to_timestamp(row.opened_at)),
+        };
+        (row.conversation_id, conversation)
+    });
+    Ok(conversations.collect())
+}
+
+async fn load_people(
+    db: &mut PgConnection,
+    license_ids: &[String],
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<wire::ConversationPerson>>> {
+    let rows = sqlx::query!(
+        "select p.conversation_id, p.person_id, p.kind, p.name
+         from unnest($1::text[], $2::uuid[]) as wanted (license_id, conversation_id)
+         join conversation_people p on p.license_id = wanted.license_id and p.conversation_id = wanted.conversation_id
+         order by p.name, p.person_id",
+        license_ids,
+        ids,
+    )
+    .fetch_all(db)
+    .await?;
+    let mut people: HashMap<Uuid, Vec<wire::ConversationPerson>> = HashMap::new();
+    for row in rows {
+        let person = wire::ConversationPerson { person_id: row.person_id, kind: row.kind, name: row.name };
+        people.entry(row.conversation_id).or_default().push(person);
+    }
+    Ok(people)
+}

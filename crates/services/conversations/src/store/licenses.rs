@@ -1,0 +1,235 @@
+//! The license row: the lock of every change, the head of the feed, and the messages number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use domain::{Conversation, Id, LicenseId, Message, PersonId, PhoneNumber};
+use uuid::Uuid;
+
+use super::{Result, Tx, stored};
+
+/// What a feed entry refers to.
+#[derive(Debug, Clone)]
+pub(crate) enum Subject {
+    MessageCreated(Id<Conversation>, Id<Message>),
+    MessageUpdated(Id<Conversation>, Id<Message>),
+    ConversationUpdated(Id<Conversation>),
+    PersonUpdated(PersonId),
+    NumberChanged,
+}
+
+/// Entries of one license: from `first` to `last`, both included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FeedRange {
+    pub license_id: LicenseId,
+    pub first: i64,
+    pub last: i64,
+}
+
+/// Licenses that this transaction alone may change.
+#[derive(Debug, Default)]
+pub(crate) struct Locked {
+    licenses: BTreeMap<LicenseId, LockedLicense>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct LockedLicense {
+    head_before: i64,
+    head: i64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    license_id: LicenseId,
+    seq: i64,
+    subject: Subject,
+    occurred_at: DateTime<Utc>,
+}
+
+/// Locks licenses, in a fixed order, and creates the rows of those that were never heard of.
+pub(crate) async fn lock(tx: &mut Tx<'_>, license_ids: impl IntoIterator<Item = LicenseId>) -> Result<Locked> {
+    let wanted: BTreeSet<LicenseId> = license_ids.into_iter().collect();
+    let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let mut locked = select_for_update(tx, &names).await?;
+    if locked.licenses.len() < wanted.len() {
+        sqlx::query!(
+            "insert into licenses (license_id) select license_id from unnest($1::text[]) as license_id
+             order by license_id on conflict do nothing",
+            &names,
+        )
+        .execute(&mut **tx)
+        .await?;
+        locked = select_for_update(tx, &names).await?;
+    }
+    Ok(locked)
+}
+
+async fn select_for_update(tx: &mut Tx<'_>, names: &[String]) -> Result<Locked> {
+    let rows = sqlx::query!(
+        "select license_id, feed_head from licenses where license_id = any($1) order by license_id for update",
+        names,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut locked = Locked::default();
+    for row in rows {
+        let license = LockedLicense { head_before: row.feed_head, head: row.feed_head };
+        locked.licenses.insert(stored(LicenseId::parse(row.license_id), "license id")?, license);
+    }
+    Ok(locked)
+}
+
+/// Locks the licenses whose messages number is one of these *now*, and says whose each is.
+pub(crate) async fn lock_by_number(
+    tx: &mut Tx<'_>,
+    numbers: &[PhoneNumber],
+) -> Result<(Locked, BTreeMap<PhoneNumber, LicenseId>)> {
+    let numbers: Vec<String> = numbers.iter().map(|number| number.as_str().to_owned()).collect();
+    let rows = sqlx::query!(
+        r#"select license_id, feed_head, number as "number!", number_assigned_at
+           from licenses where number = any($1) order by license_id for update"#,
+        &numbers,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut locked = Locked::default();
+    let mut owners: BTreeMap<PhoneNumber, (Option<DateTime<Utc>>, LicenseId)> = BTreeMap::new();
+    for row in rows {
+        let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
+        let number = stored(PhoneNumber::from_e164(&row.number), "number")?;
+        let license = LockedLicense { head_before: row.feed_head, head: row.feed_head };
+        locked.licenses.insert(license_id.clone(), license);
+        // Two owners for a moment: news of the change from one to the other are still on their way.
+        let owner = (row.number_assigned_at, license_id);
+        owners.entry(number).and_modify(|known| *known = owner.clone().max(known.clone())).or_insert(owner);
+    }
+    Ok((locked, owners.into_iter().map(|(number, (_, license_id))| (number, license_id)).collect()))
+}
+
+impl Locked {
+    /// Notes a change that clients of the license see. It takes the license's next position.
+    ///
+    /// A license that is not locked here has no position to give: the entry is dropped, and a test would see it.
+    pub(crate) fn record(&mut self, license_id: &LicenseId, subject: Subject, occurred_at: DateTime<Utc>) {
+        let Some(license) = self.licenses.get_mut(license_id) else {
+            debug_assert!(false, "{license_id} is not locked");
+            return;
+        };
+        license.head += 1;
+        self.entries.push(Entry { license_id: license_id.clone(), seq: license.head, subject, occurred_at });
+    }
+
+    /// Writes the entries and the new heads. The last thing in a transaction.
+    pub(crate) async fn write(self, tx: &mut Tx<'_>) -> Result<Vec<FeedRange>> {
+        if self.entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut columns = Columns::default();
+        for entry in &self.entries {
+            columns.push(entry);
+        }
+        sqlx::query!(
+            "insert into feed (license_id, seq, kind, conversation_id, message_id, person_id, occurred_at)
+             select * from unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::timestamptz[])",
+            &columns.license_ids,
+            &columns.seqs,
+            &columns.kinds as _,
+            &columns.conversation_ids as _,
+            &columns.message_ids as _,
+            &columns.person_ids as _,
+            &columns.times,
+        )
+        .execute(&mut **tx)
+        .await?;
+        let ranges: Vec<FeedRange> = self
+            .licenses
+            .into_iter()
+            .filter(|(_, license)| license.head > license.head_before)
+            .map(|(license_id, license)| FeedRange { license_id, first: license.head_before + 1, last: license.head })
+            .collect();
+        let (names, heads): (Vec<String>, Vec<i64>) =
+            ranges.iter().map(|range| (range.license_id.to_string(), range.last)).unzip();
+        sqlx::query!(
+            "update licenses set feed_head = new.head
+             from unnest($1::text[], $2::bigint[]) as new (license_id, head)
+             where licenses.license_id = new.license_id",
+            &names,
+            &heads,
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(ranges)
+    }
+}
+
+#[derive(Default)]
+struct Columns {
+    license_ids: Vec<String>,
+    seqs: Vec<i64>,
+    kinds: Vec<&'static str>,
+    conversation_ids: Vec<Option<Uuid>>,
+    message_ids: Vec<Option<Uuid>>,
+    person_ids: Vec<Option<String>>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl Columns {
+    fn push(&mut self, entry: &Entry) {
+        let (kind, conversation_id, message_id, person_id) = match &entry.subject {
+            Subject::MessageCreated(conversation, message) => {
+                ("message.created", Some(conversation), Some(message), None)
+            }
+            Subject::MessageUpdated(conversation, message) => {
+                ("message.updated", Some(conversation), Some(message), None)
+            }
+            Subject::ConversationUpdated(conversation) => ("conversation.updated", Some(conversation), None, None),
+            Subject::PersonUpdated(person) => ("person.updated", None, None, Some(person)),
+            Subject::NumberChanged => ("number.changed", None, None, None),
+        };
+        self.license_ids.push(entry.license_id.to_string());
+        self.seqs.push(entry.seq);
+        self.kinds.push(kind);
+        self.conversation_ids.push(conversation_id.map(|id| id.uuid()));
+        self.message_ids.push(message_id.map(|id| id.uuid()));
+        self.person_ids.push(person_id.map(ToString::to_string));
+        self.times.push(entry.occurred_at);
+    }
+}
+
+/// A license's messages number, as `numbers` announced it.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub license_id: LicenseId,
+    pub number: PhoneNumber,
+    pub carrier: String,
+    pub assigned_at: DateTime<Utc>,
+    pub version: i64,
+}
+
+/// Keeps the newest assignment of each license. Returns the licenses whose number changed.
+pub(crate) async fn record_assignments(tx: &mut Tx<'_>, assignments: &[Assignment]) -> Result<Vec<LicenseId>> {
+    let license_ids: Vec<String> = assignments.iter().map(|each| each.license_id.to_string()).collect();
+    let numbers: Vec<String> = assignments.iter().map(|each| each.number.as_str().to_owned()).collect();
+    let carriers: Vec<String> = assignments.iter().map(|each| each.carrier.clone()).collect();
+    let times: Vec<DateTime<Utc>> = assignments.iter().map(|each| each.assigned_at).collect();
+    let versions: Vec<i64> = assignments.iter().map(|each| each.version).collect();
+    let changed = sqlx::query_scalar!(
+        "update licenses
+         set number = new.number, carrier = new.carrier, number_assigned_at = new.assigned_at, number_version = new.version
+         from (select distinct on (license_id) *
+               from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[])
+                 as news (license_id, number, carrier, assigned_at, version)
+               order by license_id, version desc) as new
+         where licenses.license_id = new.license_id and licenses.number_version < new.version
+         returning licenses.license_id",
+        &license_ids,
+        &numbers,
+        &carriers,
+        &times,
+        &versions,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    changed.into_iter().map(|license_id| stored(LicenseId::parse(license_id), "license id")).collect()
+}

@@ -1,0 +1,243 @@
+//! Messages: created in batches, moved on by reports, read in pages.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use domain::{Batch, Conversation, Direction, Id, LicenseId, ManagerId, Message, MessageStatus, PhoneNumber};
+use proto::conversations as wire;
+use proto::to_timestamp;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Result, Tx, stored};
+use crate::model::Known;
+
+/// A message that is about to exist.
+#[derive(Debug, Clone)]
+pub(crate) struct NewMessage {
+    pub license_id: LicenseId,
+    pub message_id: Id<Message>,
+    pub conversation_id: Id<Conversation>,
+    pub direction: Direction,
+    pub body: String,
+    pub media: Vec<wire::Media>,
+    pub from: Option<PhoneNumber>,
+    pub to: PhoneNumber,
+    pub manager: Option<(ManagerId, String)>,
+    pub batch_id: Option<Id<Batch>>,
+    pub status: MessageStatus,
+    pub segments: i32,
+    pub carrier_message_id: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Writes new messages. An inbound message that exists already is left out; returns the ids that are new.
+pub(crate) async fn record_new(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Result<BTreeSet<Id<Message>>> {
+    let license_ids: Vec<String> = messages.iter().map(|each| each.license_id.to_string()).collect();
+    let ids: Vec<Uuid> = messages.iter().map(|each| each.message_id.uuid()).collect();
+    let conversation_ids: Vec<Uuid> = messages.iter().map(|each| each.conversation_id.uuid()).collect();
+    let directions: Vec<String> = messages.iter().map(|each| each.direction.to_string()).collect();
+    let bodies: Vec<&str> = messages.iter().map(|each| each.body.as_str()).collect();
+    // PostgreSQL has no arrays of unequal arrays: media travel as JSON and become arrays in the statement.
+    let media: Vec<serde_json::Value> = messages.iter().map(|each| media_json(&each.media)).collect();
+    let from: Vec<Option<String>> =
+        messages.iter().map(|each| each.from.map(|from| from.as_str().to_owned())).collect();
+    let to: Vec<String> = messages.iter().map(|each| each.to.as_str().to_owned()).collect();
+    let manager_ids: Vec<Option<String>> =
+        messages.iter().map(|each| each.manager.as_ref().map(|(id, _)| id.to_string())).collect();
+    let manager_names: Vec<Option<String>> =
+        messages.iter().map(|each| each.manager.as_ref().map(|(_, name)| name.clone())).collect();
+    let batch_ids: Vec<Option<Uuid>> = messages.iter().map(|each| each.batch_id.map(Id::uuid)).collect();
+    let statuses: Vec<String> = messages.iter().map(|each| each.status.to_string()).collect();
+    let segments: Vec<i32> = messages.iter().map(|each| each.segments).collect();
+    let carrier_ids: Vec<Option<String>> = messages.iter().map(|each| each.carrier_message_id.clone()).collect();
+    let times: Vec<DateTime<Utc>> = messages.iter().map(|each| each.created_at).collect();
+    let new = sqlx::query_scalar!(
+        "insert into messages (license_id, message_id, conversation_id, direction, body, media_urls, media_types,
+           from_number, to_number, manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at)
+         select license_id, message_id, conversation_id, direction, body,
+           array(select jsonb_array_elements(media) ->> 'url'), array(select jsonb_array_elements(media) ->> 'type'),
+           from_number, to_number, manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at
+         from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
+             $9::text[], $10::text[], $11::uuid[], $12::text[], $13::int[], $14::text[], $15::timestamptz[])
+           as new (license_id, message_id, conversation_id, direction, body, media, from_number, to_number,
+             manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at)
+         on conflict (license_id, carrier_message_id) where direction = 'inbound' do nothing
+         returning message_id",
+        &license_ids,
+        &ids,
+        &conversation_ids,
+        &directions,
+        &bodies as _,
+        &media,
+        &from as _,
+        &to,
+        &manager_ids as _,
+        &manager_names as _,
+        &batch_ids as _,
+        &statuses,
+        &segments,
+        &carrier_ids as _,
+        &times,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(new.into_iter().map(Id::from_uuid).collect())
+}
+
+pub(crate) fn media_json(media: &[wire::Media]) -> serde_json::Value {
+    media.iter().map(|each| serde_json::json!({ "url": each.url, "type": each.content_type })).collect()
+}
+
+/// The licenses of these messages; unknown ids are left out.
+pub(crate) async fn list_licenses(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<Vec<LicenseId>> {
+    let licenses = sqlx::query_scalar!("select distinct license_id from messages where message_id = any($1)", ids)
+        .fetch_all(&mut **tx)
+        .await?;
+    licenses.into_iter().map(|license_id| stored(LicenseId::parse(license_id), "license id")).collect()
+}
+
+/// A message whose progress is followed, and where it is.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub license_id: LicenseId,
+    pub conversation_id: Id<Conversation>,
+    pub known: Known,
+}
+
+/// What is known of outbound messages. Their licenses are locked.
+pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<Id<Message>, Followed>> {
+    let rows = sqlx::query!(
+        "select license_id, message_id, conversation_id, status, from_number, carrier_message_id, segments,
+                error_code, error_detail, sent_at, delivered_at
+         from messages where message_id = any($1) and direction = 'outbound'",
+        ids,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut followed = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let from = row.from_number.map(|number| stored(PhoneNumber::from_e164(&number), "number")).transpose()?;
+        let known = Known {
+            status: stored(row.status.parse(), "status")?,
+            from,
+            carrier_message_id: row.carrier_message_id,
+            segments: row.segments,
+            error: row.error_code.zip(row.error_detail),
+            sent_at: row.sent_at,
+            delivered_at: row.delivered_at,
+        };
+        let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
+        let conversation_id = Id::from_uuid(row.conversation_id);
+        followed.insert(Id::from_uuid(row.message_id), Followed { license_id, conversation_id, known });
+    }
+    Ok(followed)
+}
+
+/// Writes what is known now.
+pub(crate) async fn record_known(tx: &mut Tx<'_>, changed: &[(Id<Message>, &Followed)]) -> Result<()> {
+    let license_ids: Vec<String> = changed.iter().map(|(_, each)| each.license_id.to_string()).collect();
+    let ids: Vec<Uuid> = changed.iter().map(|(id, _)| id.uuid()).collect();
+    let known = || changed.iter().map(|(_, each)| &each.known);
+    let statuses: Vec<String> = known().map(|each| each.status.to_string()).collect();
+    let from: Vec<Option<String>> = known().map(|each| each.from.map(|from| from.as_str().to_owned())).collect();
+    let carrier_ids: Vec<Option<String>> = known().map(|each| each.carrier_message_id.clone()).collect();
+    let segments: Vec<i32> = known().map(|each| each.segments).collect();
+    let codes: Vec<Option<String>> = known().map(|each| each.error.as_ref().map(|(code, _)| code.clone())).collect();
+    let details: Vec<Option<String>> =
+        known().map(|each| each.error.as_ref().map(|(_, detail)| detail.clone())).collect();
+    let sent: Vec<Option<DateTime<Utc>>> = known().map(|each| each.sent_at).collect();
+    let delivered: Vec<Option<DateTime<Utc>>> = known().map(|each| each.delivered_at).collect();
+    sqlx::query!(
+        "update messages
+         set status = new.status, from_number = new.from_number, carrier_message_id = new.carrier_message_id,
+             segments = new.segments, error_code = new.error_code, error_detail = new.error_detail,
+             sent_at = new.sent_at, delivered_at = new.delivered_at
+         from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
+             $9::timestamptz[], $10::timestamptz[])
+           as new (license_id, message_id, status, from_number, carrier_message_id, segments, error_code, error_detail,
+             sent_at, delivered_at)
+         where messages.license_id = new.license_id and messages.message_id = new.message_id",
+        &license_ids,
+        &ids,
+        &statuses,
+        &from as _,
+        &carrier_ids as _,
+        &segments,
+        &codes as _,
+        &details as _,
+        &sent as _,
+        &delivered as _,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The ids of one page of a conversation, newest first, older than a message of it.
+pub(crate) async fn list_ids(
+    db: &mut PgConnection,
+    license_id: &LicenseId,
+    conversation_id: Uuid,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Uuid>> {
+    let ids = sqlx::query_scalar!(
+        "select message_id from messages
+         where license_id = $1 and conversation_id = $2
+           and ($3::uuid is null or (created_at, message_id) <
+                (select created_at, message_id from messages
+                 where license_id = $1 and message_id = $3 and conversation_id = $2))
+         order by created_at desc, message_id desc limit $4",
+        license_id.as_str(),
+        conversation_id,
+        before,
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids)
+}
+
+/// Messages as clients see them now, by id. Those that do not exist are left out.
+pub(crate) async fn load(db: &mut PgConnection, wanted: &[(LicenseId, Uuid)]) -> Result<HashMap<Uuid, wire::Message>> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (license_ids, ids): (Vec<String>, Vec<Uuid>) =
+        wanted.iter().map(|(license_id, id)| (license_id.to_string(), *id)).unzip();
+    let rows = sqlx::query!(
+        "select m.license_id, m.message_id, m.conversation_id, m.direction, m.body, m.media_urls, m.media_types,
+                m.from_number, m.to_number, m.manager_id, m.manager_name, m.batch_id, m.status, m.error_code,
+                m.error_detail, m.segments, m.created_at, m.sent_at, m.delivered_at
+         from unnest($1::text[], $2::uuid[]) as wanted (license_id, message_id)
+         join messages m on m.license_id = wanted.license_id and m.message_id = wanted.message_id",
+        &license_ids,
+        &ids,
+    )
+    .fetch_all(db)
+    .await?;
+    let messages = rows.into_iter().map(|row| {
+        let media = row.media_urls.into_iter().zip(row.media_types);
+        let message = wire::Message {
+            license_id: row.license_id,
+            message_id: row.message_id.to_string(),
+            conversation_id: row.conversation_id.to_string(),
+            direction: row.direction,
+            body: row.body,
+            media: media.map(|(url, content_type)| wire::Media { url, content_type }).collect(),
+            from: row.from_number.unwrap_or_default(),
+            to: row.to_number,
+            manager: row.manager_id.zip(row.manager_name).map(|(id, name)| wire::Manager { id, name }),
+            status: row.status,
+            error: row.error_code.zip(row.error_detail).map(|(code, detail)| wire::Error { code, detail }),
+            segments: u32::try_from(row.segments).unwrap_or_default(),
+            created_at: Some(to_timestamp(row.created_at)),
+            sent_at: row.sent_at.map(to_timestamp),
+            delivered_at: row.delivered_at.map(to_timestamp),
+            batch_id: row.batch_id.map(|id| id.to_string()),
+        };
+        (row.message_id, message)
+    });
+    Ok(messages.collect())
+}

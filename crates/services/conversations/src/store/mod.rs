@@ -1,0 +1,50 @@
+//! The only SQL of the service.
+//!
+//! Every change follows one pattern: lock the licenses it touches ([`licenses::lock`]), read, let the model decide,
+//! write with one statement per table, and record what clients see ([`licenses::Locked::write`]). Every statement
+//! works on arrays, so one message and a thousand take the same number of round trips.
+//! What is read for the outside is read straight into the wire's types.
+
+pub(crate) mod conversations;
+pub(crate) mod feed;
+pub(crate) mod idempotency;
+pub(crate) mod licenses;
+pub(crate) mod messages;
+pub(crate) mod people;
+pub(crate) mod unmatched;
+
+use sqlx::PgTransaction;
+
+pub(crate) type Tx<'a> = PgTransaction<'a>;
+
+/// Reading or writing did not work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("the database did not do it")]
+    Database(#[from] sqlx::Error),
+    /// Written by something that is not this service.
+    #[error("a stored {what} cannot be read")]
+    Corrupt { what: &'static str },
+}
+
+impl StoreError {
+    /// True when the same call fails again whenever it comes: PostgreSQL refuses the values themselves, or what is
+    /// stored cannot be read.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            // Data exceptions, and values that exceed a limit.
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|state| state.starts_with("22") || state.starts_with("54"))
+            }
+            Self::Database(_) => false,
+            Self::Corrupt { .. } => true,
+        }
+    }
+}
+
+pub(crate) type Result<T> = std::result::Result<T, StoreError>;
+
+/// Reads a stored value back into its type. The value itself is not shown: it may be a number.
+fn stored<T, E>(parsed: std::result::Result<T, E>, what: &'static str) -> Result<T> {
+    parsed.map_err(|_| StoreError::Corrupt { what })
+}
