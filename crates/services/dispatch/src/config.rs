@@ -1,0 +1,85 @@
+//! The settings of dispatch. `defaults.toml` is the reference; here are only the shapes.
+
+use std::time::Duration;
+
+use bus::NatsSettings;
+use chassis::{DatabaseSettings, ProcessSettings, Secret};
+use serde::Deserialize;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Settings {
+    pub grpc: GrpcSettings,
+    pub database: DatabaseSettings,
+    pub nats: NatsSettings,
+    pub pace: PaceSettings,
+    pub delivery: DeliverySettings,
+    pub twilio: TwilioSettings,
+    pub webhooks: WebhookSettings,
+    #[serde(flatten)]
+    pub process: ProcessSettings,
+}
+
+impl AsRef<ProcessSettings> for Settings {
+    fn as_ref(&self) -> &ProcessSettings {
+        &self.process
+    }
+}
+
+/// `[grpc]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct GrpcSettings {
+    /// Address and port.
+    pub listen: String,
+}
+
+/// `[pace]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct PaceSettings {
+    /// Of one number. 0: off.
+    pub segments_per_second: f64,
+}
+
+/// `[delivery]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct DeliverySettings {
+    /// Calls under way at the same time in this process.
+    pub in_flight: usize,
+    /// Of these, for one license.
+    pub in_flight_per_lane: usize,
+    /// After this time an attempt without an end has been left behind.
+    pub attempt_deadline_ms: u64,
+    /// After this time since it was queued, a waiting message has failed.
+    pub give_up_after_s: u32,
+}
+
+impl DeliverySettings {
+    /// See `attempt_deadline_ms`.
+    pub fn attempt_deadline(&self) -> Duration {
+        Duration::from_millis(self.attempt_deadline_ms)
+    }
+
+    /// See `give_up_after_s`.
+    pub fn give_up_after(&self) -> Duration {
+        Duration::from_secs(self.give_up_after_s.into())
+    }
+}
+
+/// `[twilio]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct TwilioSettings {
+    /// `https://api.twilio.com` or the simulator.
+    pub base_url: String,
+    /// `AC` and 32 hexadecimal digits.
+    pub account_sid: String,
+    pub auth_token: Secret,
+    /// Of one call.
+    pub request_timeout_ms: u64,
+}
+
+/// `[webhooks]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct WebhookSettings {
+    /// Where carriers reach ingest, without a path.
+    pub base_url: String,
+}

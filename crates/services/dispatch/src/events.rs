@@ -1,0 +1,146 @@
+//! What the bus brings: numbers, messages to send, receipts. Each handler parses its events, lets the store write them
+//! in the consumer's transaction, and wakes the loop after the commit.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bus::{Classify as _, HandleError, Handler, Received, Relay};
+use chassis::Clock;
+use domain::{Id, LicenseId, Message, MessageBody, PhoneNumber};
+use proto::conversations::MessageQueued;
+use proto::ingest::ReceiptReceived;
+use proto::numbers::NumberAssigned;
+use sqlx::PgTransaction;
+use url::Url;
+
+use crate::error::IntakeError;
+use crate::send::Hint;
+use crate::store::{NewDelivery, NewNumber, Priority, record_deliveries, record_numbers, settle_by_receipts};
+
+/// More segments than any text or medium has.
+const MOST_SEGMENTS: u32 = 100;
+
+/// From which number a license sends.
+#[derive(Debug)]
+pub struct NumberAssignedHandler {
+    pub clock: Clock,
+    pub hint: Hint,
+}
+
+impl Handler for NumberAssignedHandler {
+    type Event = NumberAssigned;
+    type Done = ();
+
+    async fn handle(&self, tx: &mut PgTransaction<'_>, events: &[Received<NumberAssigned>]) -> Result<(), HandleError> {
+        let mut newest: BTreeMap<LicenseId, NewNumber> = BTreeMap::new();
+        for received in events {
+            let number = parse_number(&received.event).permanent()?;
+            let present = newest.entry(number.license_id.clone()).or_insert_with(|| number.clone());
+            if number.version > present.version {
+                *present = number;
+            }
+        }
+        let newest: Vec<NewNumber> = newest.into_values().collect();
+        record_numbers(tx, &newest, self.clock.now()).await.transient()
+    }
+
+    async fn committed(&self, (): ()) {
+        self.hint.wake();
+    }
+}
+
+fn parse_number(event: &NumberAssigned) -> Result<NewNumber, IntakeError> {
+    let license_id = LicenseId::parse(event.license_id.as_str()).map_err(IntakeError::License)?;
+    let number = PhoneNumber::from_e164(&event.number)
+        .map_err(|source| IntakeError::Number { license: license_id.clone(), source })?;
+    Ok(NewNumber {
+        license_id,
+        number,
+        carrier: event.carrier.parse().map_err(IntakeError::Carrier)?,
+        version: i64::try_from(event.version).map_err(|_| IntakeError::Version)?,
+    })
+}
+
+/// What is to be sent.
+#[derive(Debug)]
+pub struct MessageQueuedHandler {
+    pub clock: Clock,
+    pub hint: Hint,
+}
+
+impl Handler for MessageQueuedHandler {
+    type Event = MessageQueued;
+    type Done = ();
+
+    async fn handle(&self, tx: &mut PgTransaction<'_>, events: &[Received<MessageQueued>]) -> Result<(), HandleError> {
+        let new: Result<Vec<NewDelivery>, IntakeError> =
+            events.iter().map(|received| parse_delivery(&received.event)).collect();
+        record_deliveries(tx, &new.permanent()?, self.clock.now()).await.transient()
+    }
+
+    async fn committed(&self, (): ()) {
+        self.hint.wake();
+    }
+}
+
+fn parse_delivery(event: &MessageQueued) -> Result<NewDelivery, IntakeError> {
+    let message: Id<Message> = event.message_id.parse().map_err(IntakeError::MessageId)?;
+    let priority = match event.priority() {
+        proto::conversations::Priority::Reply => Priority::Reply,
+        proto::conversations::Priority::Batch => Priority::Batch,
+        proto::conversations::Priority::Unspecified => return Err(IntakeError::Priority { message }),
+    };
+    let media_urls: Result<Vec<Url>, _> = event.media_urls.iter().map(|url| Url::parse(url)).collect();
+    let segments = Some(event.segments).filter(|segments| (1..=MOST_SEGMENTS).contains(segments));
+    Ok(NewDelivery {
+        license_id: LicenseId::parse(event.license_id.as_str()).map_err(IntakeError::License)?,
+        message_id: message,
+        priority,
+        to: PhoneNumber::from_e164(&event.to).map_err(|source| IntakeError::Recipient { message, source })?,
+        body: MessageBody::parse(event.body.as_str()).map_err(|source| IntakeError::Body { message, source })?,
+        media_urls: media_urls.map_err(|source| IntakeError::Media { message, source })?,
+        segments: segments.and_then(|count| i32::try_from(count).ok()).ok_or(IntakeError::Segments { message })?,
+        queued_at: proto::from_timestamp(event.queued_at)
+            .map_err(|source| IntakeError::QueuedAt { message, source })?,
+    })
+}
+
+/// What settles an attempt whose outcome is not known (rule 16).
+#[derive(Debug)]
+pub struct ReceiptReceivedHandler {
+    pub clock: Clock,
+    pub relay: Relay,
+}
+
+impl Handler for ReceiptReceivedHandler {
+    type Event = ReceiptReceived;
+    type Done = bool;
+
+    async fn handle(
+        &self,
+        tx: &mut PgTransaction<'_>,
+        events: &[Received<ReceiptReceived>],
+    ) -> Result<bool, HandleError> {
+        // A receipt without an id of ours is about a message that we did not send: nothing to settle.
+        let receipts: HashMap<Id<Message>, String> = events
+            .iter()
+            .filter_map(|received| {
+                let message_id = received.event.message_id.parse().ok()?;
+                Some((message_id, received.event.carrier_message_id.clone()))
+            })
+            .collect();
+        if receipts.is_empty() {
+            return Ok(false);
+        }
+        let receipts: Vec<(Id<Message>, String)> = receipts.into_iter().collect();
+        let now = self.clock.now();
+        let settled = settle_by_receipts(tx, &receipts, now).await.transient()?;
+        bus::outbox::record(tx, &settled, now).await.transient()?;
+        Ok(!settled.is_empty())
+    }
+
+    async fn committed(&self, settled: bool) {
+        if settled {
+            self.relay.hint();
+        }
+    }
+}

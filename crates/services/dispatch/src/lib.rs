@@ -1,0 +1,189 @@
+//! dispatch: the delivery queue. Hands each message to a carrier at most once (rule 16), at the pace of its number
+//! (rule 18), and says what became of it.
+//!
+//! It copies what is queued into its own database, calls carriers, and publishes the outcomes. It does not know
+//! conversations, people or consent, and it never sends again what a carrier may have taken.
+
+mod config;
+mod error;
+mod events;
+mod model;
+mod record;
+mod rpc;
+mod send;
+mod slots;
+mod store;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use bus::{Bus, Relay};
+use carriers::Carrier;
+use carriers::twilio::{Twilio, TwilioConfig};
+use chassis::serve::{listen, serve_grpc};
+use chassis::{Clock, Health, Lifecycle, health};
+use proto::catalogue::{DISPATCH_MESSAGE_QUEUED, DISPATCH_NUMBER_ASSIGNED, DISPATCH_RECEIPT_RECEIVED};
+use proto::dispatch::dispatch_service_server::DispatchServiceServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use url::Url;
+
+pub use self::config::{DeliverySettings, GrpcSettings, PaceSettings, Settings, TwilioSettings, WebhookSettings};
+use self::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler};
+use self::model::Pace;
+use self::rpc::Rpc;
+use self::send::{Carriers, Hint, Limits, Sender};
+use self::store::Store;
+use self::sweep::Sweeper;
+
+/// Every setting with its default, commented: the reference.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// The tables of this service.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/dispatch");
+
+/// Of what a caller may send us, in bytes.
+const MESSAGE_LIMIT: usize = 8 << 20;
+
+/// The ports of the service.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the other services.
+    pub grpc: TcpListener,
+    /// Health and metrics: not public.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Opens the ports of the settings.
+    pub async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            grpc: listen("gRPC", &settings.grpc.listen).await?,
+            admin: listen("health and metrics", &settings.process.admin.listen).await?,
+        })
+    }
+}
+
+/// Composes the service on the lifecycle and returns. Waits for PostgreSQL, up to a minute, and not for NATS.
+pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecycle: Lifecycle) -> anyhow::Result<()> {
+    let limits = read_limits(&settings)?;
+    let carriers = connect_carriers(&settings)?;
+
+    let pool = chassis::database::connect(&settings.database, "dispatch")?;
+    chassis::database::migrate(&pool, &[("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)]).await?;
+    let bus = Bus::connect(&settings.nats, "dispatch").await?;
+    lifecycle.spawn("declare streams", declare(bus.clone(), lifecycle.stopping()));
+
+    let store = Store::new(pool.clone());
+    let hint = Hint::default();
+    let relay = Relay::new(pool.clone(), bus.clone());
+
+    lifecycle.spawn(
+        "consume number assigned",
+        bus::consume(
+            bus.clone(),
+            pool.clone(),
+            clock.clone(),
+            DISPATCH_NUMBER_ASSIGNED,
+            NumberAssignedHandler { clock: clock.clone(), hint: hint.clone() },
+            lifecycle.stopping(),
+        ),
+    );
+    lifecycle.spawn(
+        "consume message queued",
+        bus::consume(
+            bus.clone(),
+            pool.clone(),
+            clock.clone(),
+            DISPATCH_MESSAGE_QUEUED,
+            MessageQueuedHandler { clock: clock.clone(), hint: hint.clone() },
+            lifecycle.stopping(),
+        ),
+    );
+    lifecycle.spawn(
+        "consume receipt received",
+        bus::consume(
+            bus.clone(),
+            pool.clone(),
+            clock.clone(),
+            DISPATCH_RECEIPT_RECEIVED,
+            ReceiptReceivedHandler { clock: clock.clone(), relay: relay.clone() },
+            lifecycle.stopping(),
+        ),
+    );
+
+    // The relay outlives the sender, so that the outcomes of the last calls are published before the end.
+    let all_recorded = CancellationToken::new();
+    let sender = Sender::new(store.clone(), carriers, clock.clone(), limits, hint, relay.clone());
+    lifecycle.spawn("send", {
+        let (stopping, recorded) = (lifecycle.stopping(), all_recorded.clone().drop_guard());
+        async move {
+            let outcome = sender.run(stopping).await;
+            drop(recorded);
+            outcome
+        }
+    });
+    lifecycle.spawn("relay", relay.clone().run(all_recorded));
+
+    let sweeper = Sweeper { store: store.clone(), clock: clock.clone(), settings: settings.delivery.clone(), relay };
+    lifecycle.spawn("sweep", sweeper.run(lifecycle.stopping()));
+    lifecycle.spawn("sweep inbox", sweep::sweep_inbox(pool.clone(), clock.clone(), lifecycle.stopping()));
+
+    let service =
+        DispatchServiceServer::new(Rpc::new(store, clock, limits.pace)).max_decoding_message_size(MESSAGE_LIMIT);
+    serve_grpc("gRPC", listeners.grpc, Routes::new(service), &lifecycle);
+
+    let health = Health::new();
+    health.check("database", move || chassis::database::check(pool.clone()));
+    health.check("nats", move || std::future::ready(bus.check()));
+    health::serve_admin(listeners.admin, &health, &lifecycle);
+    health.mark_started();
+    Ok(())
+}
+
+async fn declare(bus: Bus, stopping: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = bus.declare_until_done() => {}
+        () = stopping.cancelled() => {}
+    }
+    Ok(())
+}
+
+fn read_limits(settings: &Settings) -> anyhow::Result<Limits> {
+    let delivery = &settings.delivery;
+    ensure!(delivery.in_flight > 0, "`delivery.in_flight` must be at least 1");
+    ensure!(
+        (1..=delivery.in_flight).contains(&delivery.in_flight_per_lane),
+        "`delivery.in_flight_per_lane` must be at least 1 and at most `delivery.in_flight`"
+    );
+    ensure!(
+        delivery.attempt_deadline_ms >= settings.twilio.request_timeout_ms.saturating_mul(2),
+        "`delivery.attempt_deadline_ms` must be at least twice `twilio.request_timeout_ms`, \
+         else calls that are still under way would count as left behind"
+    );
+    Ok(Limits {
+        pace: Pace::per_second(settings.pace.segments_per_second)
+            .context("`pace.segments_per_second` is not usable")?,
+        in_flight: delivery.in_flight,
+        in_flight_per_lane: delivery.in_flight_per_lane,
+        attempt_deadline: delivery.attempt_deadline(),
+    })
+}
+
+fn connect_carriers(settings: &Settings) -> anyhow::Result<Carriers> {
+    let base_url = Url::parse(&settings.twilio.base_url).context("`twilio.base_url` is not an address")?;
+    let auth_token = carriers::Secret::new(settings.twilio.auth_token.expose());
+    ensure!(!settings.twilio.auth_token.is_empty(), "`twilio.auth_token` is not set");
+    let config = TwilioConfig::new(settings.twilio.account_sid.as_str(), auth_token, base_url)
+        .with_timeout(Duration::from_millis(settings.twilio.request_timeout_ms));
+    let twilio = Twilio::new(config).context("the settings of `[twilio]` are not usable")?;
+    let receipts = Url::parse(&settings.webhooks.base_url)
+        .context("`webhooks.base_url` must be the public address of ingest, for example https://hooks.example.com")?;
+    Ok(Carriers::new([Arc::new(twilio) as Arc<dyn Carrier>], receipts))
+}
+
+#[cfg(test)]
+mod tests;

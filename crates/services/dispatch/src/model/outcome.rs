@@ -1,0 +1,255 @@
+//! What follows from what is known after a call (rule 16). One table, [`decide_outcome`].
+//!
+//! | outcome | delivery | lane |
+//! |---|---|---|
+//! | accepted | accepted | goes on |
+//! | rejected | failed | goes on |
+//! | throttled | waits again | pauses as long as the carrier asks, else with backoff |
+//! | unreachable | waits again | pauses with backoff |
+//! | unknown | unknown, never sent again by itself | pauses with backoff: a carrier in trouble gets no whole batch |
+//!
+//! A lane that paused tries one message first; a good answer ends its setbacks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use carriers::SendOutcome;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::LicenseId;
+
+use super::DeliveryState;
+
+const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(1);
+const LONGEST_BACKOFF: TimeDelta = TimeDelta::seconds(60);
+/// A carrier that asks for more is asked again after this time.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// What becomes of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Accepted {
+        /// The carrier's id of it.
+        carrier_message_id: String,
+        /// As the carrier counts, if it said so.
+        segments: Option<u32>,
+    },
+    Failed {
+        /// Stable, ours.
+        code: &'static str,
+        /// A sentence for people.
+        detail: String,
+    },
+    /// Surely not sent: goes again.
+    Waiting,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Next {
+    /// The state that it leads to.
+    pub const fn state(&self) -> DeliveryState {
+        match self {
+            Self::Accepted { .. } => DeliveryState::Accepted,
+            Self::Failed { .. } => DeliveryState::Failed,
+            Self::Waiting => DeliveryState::Waiting,
+            Self::Unknown => DeliveryState::Unknown,
+        }
+    }
+}
+
+/// Why a lane pauses. The words are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseReason {
+    Throttled,
+    Unreachable,
+}
+
+impl PauseReason {
+    /// The word as it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// The reason that a stored word means.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Throttled, Self::Unreachable].into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// What becomes of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneChange {
+    /// The carrier answers again.
+    Resume,
+    Pause {
+        until: DateTime<Utc>,
+        reason: PauseReason,
+        setbacks: u32,
+    },
+}
+
+/// What follows from one outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The word under which the attempt is recorded.
+    pub outcome: &'static str,
+    pub next: Next,
+    /// `None`: the lane stays as it is.
+    pub lane: Option<LaneChange>,
+}
+
+/// The table. `setbacks` are those of the lane when the attempt began.
+pub fn decide_outcome(outcome: SendOutcome, setbacks: u32, now: DateTime<Utc>) -> Decision {
+    let pause =
+        |wait, reason| Some(LaneChange::Pause { until: now + wait, reason, setbacks: setbacks.saturating_add(1) });
+    let answered = (setbacks > 0).then_some(LaneChange::Resume);
+    match outcome {
+        SendOutcome::Accepted { carrier_message_id, segments } => {
+            Decision { outcome: "accepted", next: Next::Accepted { carrier_message_id, segments }, lane: answered }
+        }
+        SendOutcome::Rejected(refusal) => Decision {
+            outcome: "rejected",
+            next: Next::Failed { code: refusal.code, detail: refusal.detail },
+            lane: answered,
+        },
+        SendOutcome::Throttled { retry_after } => {
+            let wait = retry_after
+                .and_then(|wait| TimeDelta::from_std(wait.min(LONGEST_RETRY_AFTER)).ok())
+                .map_or_else(|| backoff(setbacks), |wait| wait.max(FIRST_BACKOFF));
+            Decision { outcome: "throttled", next: Next::Waiting, lane: pause(wait, PauseReason::Throttled) }
+        }
+        SendOutcome::Unreachable { .. } => Decision {
+            outcome: "unreachable",
+            next: Next::Waiting,
+            lane: pause(backoff(setbacks), PauseReason::Unreachable),
+        },
+        SendOutcome::Unknown { .. } => Decision {
+            outcome: "unknown",
+            next: Next::Unknown,
+            lane: pause(backoff(setbacks), PauseReason::Unreachable),
+        },
+    }
+}
+
+/// 1 s, doubling to 60 s.
+fn backoff(setbacks: u32) -> TimeDelta {
+    (FIRST_BACKOFF * 2_i32.pow(setbacks.min(10))).min(LONGEST_BACKOFF)
+}
+
+/// One change for each lane: a pause is stronger than a resumption, and the longest pause wins.
+pub fn merge_lane_changes<'a>(
+    changes: impl IntoIterator<Item = (&'a LicenseId, LaneChange)>,
+) -> BTreeMap<&'a LicenseId, LaneChange> {
+    let mut merged = BTreeMap::new();
+    for (license_id, change) in changes {
+        merged
+            .entry(license_id)
+            .and_modify(|present| {
+                let stronger = match (&*present, &change) {
+                    (LaneChange::Pause { until, .. }, LaneChange::Pause { until: other, .. }) => other > until,
+                    (LaneChange::Resume, LaneChange::Pause { .. }) => true,
+                    (_, LaneChange::Resume) => false,
+                };
+                if stronger {
+                    *present = change;
+                }
+            })
+            .or_insert(change);
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use carriers::Refusal;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    fn outcomes() -> Vec<(SendOutcome, DeliveryState)> {
+        let cause = || "connection reset".to_owned();
+        vec![
+            (SendOutcome::Accepted { carrier_message_id: "SM1".into(), segments: Some(1) }, DeliveryState::Accepted),
+            (
+                SendOutcome::Rejected(Refusal { code: "filtered", detail: "No.".into(), carrier_code: None }),
+                DeliveryState::Failed,
+            ),
+            (SendOutcome::Throttled { retry_after: None }, DeliveryState::Waiting),
+            (SendOutcome::Unreachable { cause: cause() }, DeliveryState::Waiting),
+            (SendOutcome::Unknown { cause: cause() }, DeliveryState::Unknown),
+        ]
+    }
+
+    #[test]
+    fn only_what_surely_did_not_reach_the_carrier_is_sent_again() {
+        for (outcome, state) in outcomes() {
+            for setbacks in [0, 1, 50] {
+                assert_eq!(decide_outcome(outcome.clone(), setbacks, at(0)).next.state(), state);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_waits_again_leaves_a_lane_that_pauses() {
+        for (outcome, _) in outcomes() {
+            let decision = decide_outcome(outcome, 0, at(0));
+            let pauses = matches!(decision.lane, Some(LaneChange::Pause { until, setbacks: 1, .. }) if until > at(0));
+            assert!(pauses || decision.next.state() != DeliveryState::Waiting);
+        }
+    }
+
+    #[test]
+    fn pauses_double_from_one_second_to_sixty() {
+        let wait = |setbacks| {
+            let outcome = SendOutcome::Unreachable { cause: String::new() };
+            match decide_outcome(outcome, setbacks, at(0)).lane {
+                Some(LaneChange::Pause { until, .. }) => (until - at(0)).num_seconds(),
+                _ => 0,
+            }
+        };
+        assert_eq!([0, 1, 2, 5, 6, u32::MAX].map(wait), [1, 2, 4, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_throttled_lane_waits_as_long_as_the_carrier_asks_within_reason() {
+        for (asked, waited) in [(7, 7), (0, 1), (1_000_000, 3_600)] {
+            let outcome = SendOutcome::Throttled { retry_after: Some(Duration::from_secs(asked)) };
+            let decision = decide_outcome(outcome, 3, at(0));
+            let pause = LaneChange::Pause { until: at(waited), reason: PauseReason::Throttled, setbacks: 4 };
+            assert_eq!(decision.lane, Some(pause));
+        }
+    }
+
+    #[test]
+    fn an_answer_ends_setbacks_and_changes_nothing_where_there_were_none() {
+        for (outcome, _) in outcomes().into_iter().take(2) {
+            assert_eq!(decide_outcome(outcome.clone(), 2, at(0)).lane, Some(LaneChange::Resume));
+            assert_eq!(decide_outcome(outcome, 0, at(0)).lane, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_longest_pause_of_a_lane_wins_in_any_order(
+            changes in proptest::collection::vec(prop_oneof![
+                Just(LaneChange::Resume),
+                (1_i64..100).prop_map(|seconds| LaneChange::Pause { until: at(seconds), reason: PauseReason::Throttled, setbacks: 1 }),
+            ], 1..10)
+        ) {
+            let license = LicenseId::parse("acme").unwrap();
+            let until = |change: &LaneChange| match change {
+                LaneChange::Resume => None,
+                LaneChange::Pause { until, .. } => Some(*until),
+            };
+            let merged = merge_lane_changes(changes.iter().map(|change| (&license, *change)));
+            prop_assert_eq!(merged.get(&license).and_then(until), changes.iter().filter_map(until).max());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a message waits, and until about when (rule 18).
+
+use chrono::{DateTime, Utc};
+
+use super::{Pace, PauseReason};
+
+/// Why. The words are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// Others of the same number go first.
+    Pace,
+    /// The license has no number yet.
+    NoNumber,
+    CarrierThrottled,
+    CarrierUnreachable,
+    /// It is not known whether the carrier has it (rule 16).
+    BeingConfirmed,
+}
+
+impl WaitReason {
+    /// The word of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pace => "pace",
+            Self::NoNumber => "no_number",
+            Self::CarrierThrottled => "carrier_throttled",
+            Self::CarrierUnreachable => "carrier_unreachable",
+            Self::BeingConfirmed => "being_confirmed",
+        }
+    }
+}
+
+/// How a delivery waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// For its turn. Segments before it in its lane; `None`: more than are counted.
+    Turn { segments_ahead: Option<u64> },
+    /// For word of the carrier.
+    Confirmation,
+}
+
+/// A lane as far as it explains waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneNow {
+    pub has_number: bool,
+    pub tat: Option<DateTime<Utc>>,
+    pub pause: Option<(PauseReason, DateTime<Utc>)>,
+}
+
+/// The reason and about when it goes on; no time when nobody can say.
+pub fn decide_wait(waits: Waits, lane: LaneNow, pace: Pace, now: DateTime<Utc>) -> (WaitReason, Option<DateTime<Utc>>) {
+    let Waits::Turn { segments_ahead } = waits else { return (WaitReason::BeingConfirmed, None) };
+    if !lane.has_number {
+        return (WaitReason::NoNumber, None);
+    }
+    let pause = lane.pause.filter(|(_, until)| *until > now);
+    let reason = match pause {
+        None => WaitReason::Pace,
+        Some((PauseReason::Throttled, _)) => WaitReason::CarrierThrottled,
+        Some((PauseReason::Unreachable, _)) => WaitReason::CarrierUnreachable,
+    };
+    let from = pause.map_or(now, |(_, until)| until);
+    (reason, segments_ahead.map(|ahead| pace.estimate(lane.tat, from, ahead)))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn each_waiting_message_can_say_why_it_waits_and_until_about_when() {
+        let pace = Pace::per_second(1.0).unwrap();
+        let turn = Waits::Turn { segments_ahead: Some(5) };
+        let free = LaneNow { has_number: true, tat: Some(at(2)), pause: None };
+        let paused = |reason| LaneNow { pause: Some((reason, at(10))), ..free };
+        for (waits, lane, expected) in [
+            (turn, free, (WaitReason::Pace, Some(at(7)))),
+            (Waits::Turn { segments_ahead: None }, free, (WaitReason::Pace, None)),
+            (turn, paused(PauseReason::Throttled), (WaitReason::CarrierThrottled, Some(at(15)))),
+            (turn, paused(PauseReason::Unreachable), (WaitReason::CarrierUnreachable, Some(at(15)))),
+            (turn, LaneNow { has_number: false, ..free }, (WaitReason::NoNumber, None)),
+            (Waits::Confirmation, free, (WaitReason::BeingConfirmed, None)),
+        ] {
+            assert_eq!(decide_wait(waits, lane, pace, at(0)), expected);
+        }
+        let over = decide_wait(turn, paused(PauseReason::Throttled), pace, at(11));
+        assert_eq!(over, (WaitReason::Pace, Some(at(16))), "a pause that is over is no reason");
+    }
+}

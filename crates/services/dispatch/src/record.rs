@@ -1,0 +1,97 @@
+//! The recorder: writes what became of calls, many outcomes in one transaction.
+//!
+//! An outcome that cannot be written now is kept and written later; meanwhile its slot stays taken, so what is kept is
+//! bounded. One that the database refuses for good is left to the sweeper, as after a crash: its message is `unknown`.
+
+use std::time::Duration;
+
+use bus::Relay;
+use carriers::SendOutcome;
+use chassis::Clock;
+use tokio::sync::mpsc;
+
+use crate::model::decide_outcome;
+use crate::slots::Slot;
+use crate::store::{Claimed, Settlement, Store};
+
+/// Outcomes of one transaction.
+const BATCH: usize = 500;
+const RETRY: Duration = Duration::from_millis(200);
+
+/// A call that ended.
+#[derive(Debug)]
+pub struct Finished {
+    pub claimed: Claimed,
+    pub outcome: SendOutcome,
+    /// Free again once the outcome is recorded.
+    pub slot: Slot,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Recorder {
+    store: Store,
+    clock: Clock,
+    relay: Relay,
+    outcomes: mpsc::Receiver<Finished>,
+}
+
+impl Recorder {
+    pub const fn new(store: Store, clock: Clock, relay: Relay, outcomes: mpsc::Receiver<Finished>) -> Self {
+        Self { store, clock, relay, outcomes }
+    }
+
+    /// Records until the last call has ended.
+    pub async fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.outcomes.recv_many(&mut batch, BATCH).await > 0 {
+            let (settlements, slots): (Vec<Settlement>, Vec<Slot>) =
+                batch.drain(..).map(|finished| self.settle(finished)).unzip();
+            self.record(&settlements).await;
+            self.relay.hint();
+            drop(slots);
+        }
+    }
+
+    async fn record(&self, settlements: &[Settlement]) {
+        let mut parts = vec![settlements];
+        while let Some(part) = parts.pop() {
+            let Err(error) = self.store.record_outcomes(part, self.clock.now()).await else { continue };
+            if error.is_transient() {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    outcomes = part.len(),
+                    "cannot record outcomes now"
+                );
+                parts.push(part);
+                tokio::time::sleep(RETRY).await;
+            } else if let [only] = part {
+                let message_id = only.key.message_id;
+                tracing::error!(%message_id, error = &error as &dyn std::error::Error, "cannot record an outcome ever");
+            } else {
+                // Halved until the culprit stands alone, so that it holds up no other.
+                let (left, right) = part.split_at(part.len() / 2);
+                parts.extend([right, left]);
+            }
+        }
+    }
+
+    fn settle(&self, finished: Finished) -> (Settlement, Slot) {
+        let Finished { claimed, outcome, slot } = finished;
+        let message_id = claimed.key.message_id;
+        match &outcome {
+            SendOutcome::Accepted { .. } | SendOutcome::Throttled { .. } => {}
+            SendOutcome::Rejected(refusal) => {
+                tracing::info!(%message_id, code = refusal.code, carrier_code = refusal.carrier_code, "rejected");
+            }
+            SendOutcome::Unreachable { cause } => tracing::warn!(%message_id, cause, "the carrier cannot be reached"),
+            SendOutcome::Unknown { cause } => {
+                tracing::warn!(%message_id, cause, "it is not known what the carrier did");
+            }
+        }
+        let decision = decide_outcome(outcome, claimed.setbacks, self.clock.now());
+        let labels = [("carrier", claimed.carrier.as_str()), ("outcome", decision.outcome)];
+        metrics::counter!("dispatch_attempts_total", &labels).increment(1);
+        (Settlement { key: claimed.key, from: claimed.from, carrier: claimed.carrier, decision }, slot)
+    }
+}

@@ -1,0 +1,204 @@
+//! What became of attempts: many in one transaction, with their events.
+
+use chrono::{DateTime, Utc};
+use domain::{CarrierName, Id, Message, MessageStatus, PhoneNumber};
+use proto::dispatch::{Error, MessageProgressed};
+use sqlx::PgTransaction;
+use std::collections::HashSet;
+use uuid::Uuid;
+
+use super::{AttemptKey, Store};
+use crate::error::StoreError;
+use crate::model::{Decision, LaneChange, Next, merge_lane_changes};
+
+/// What is to be recorded of one attempt.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    pub key: AttemptKey,
+    pub from: PhoneNumber,
+    pub carrier: CarrierName,
+    pub decision: Decision,
+}
+
+impl Store {
+    /// Records outcomes in one transaction.
+    pub async fn record_outcomes(&self, settlements: &[Settlement], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        record_outcomes(&mut tx, settlements, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Records outcomes, lane changes and events.
+///
+/// An outcome applies to the newest attempt of a delivery that is not settled. It applies to an `unknown` one too: the
+/// sweeper may have given up on a call whose answer comes after all. What a receipt has settled stays so.
+pub async fn record_outcomes(
+    tx: &mut PgTransaction<'_>,
+    settlements: &[Settlement],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    mark_lanes(tx, settlements, now).await?;
+    let changed = mark_deliveries(tx, settlements, now).await?;
+    mark_attempts(tx, settlements, now).await?;
+    let events: Vec<MessageProgressed> = settlements
+        .iter()
+        .filter(|settlement| changed.contains(&settlement.key.message_id))
+        .filter_map(|settlement| find_event(settlement, now))
+        .collect();
+    bus::outbox::record(tx, &events, now).await
+}
+
+async fn mark_lanes(tx: &mut PgTransaction<'_>, settlements: &[Settlement], now: DateTime<Utc>) -> sqlx::Result<()> {
+    let changes =
+        merge_lane_changes(settlements.iter().filter_map(|each| Some((&each.key.license_id, each.decision.lane?))));
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let (mut licenses, mut untils, mut reasons, mut setbacks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (license_id, change) in changes {
+        licenses.push(license_id.to_string());
+        match change {
+            LaneChange::Resume => {
+                untils.push(None);
+                reasons.push(None);
+                setbacks.push(0);
+            }
+            LaneChange::Pause { until, reason, setbacks: count } => {
+                untils.push(Some(until));
+                reasons.push(Some(reason.as_str()));
+                setbacks.push(i32::try_from(count).unwrap_or(i32::MAX));
+            }
+        }
+    }
+    // A longer pause that is there stays. What waits again must find its lane due, whatever it was before.
+    sqlx::query!(
+        "with found as materialized (
+           select license_id from lanes where license_id = any($1) order by license_id for update
+         )
+         update lanes set
+           paused_until = case when change.until is not null then greatest(lanes.paused_until, change.until) end,
+           pause_reason = change.reason,
+           setbacks = case when change.until is not null then greatest(lanes.setbacks, change.setbacks) else 0 end,
+           due_at = greatest($5, lanes.tat, change.until,
+                             case when change.until is not null then lanes.paused_until end)
+         from unnest($1::text[], $2::timestamptz[], $3::text[], $4::integer[])
+           as change (license_id, until, reason, setbacks)
+         join found using (license_id)
+         where lanes.license_id = change.license_id",
+        &licenses,
+        untils.as_slice() as _,
+        reasons.as_slice() as _,
+        &setbacks,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Returns the messages whose state changed.
+async fn mark_deliveries(
+    tx: &mut PgTransaction<'_>,
+    settlements: &[Settlement],
+    now: DateTime<Utc>,
+) -> sqlx::Result<HashSet<Id<Message>>> {
+    let licenses: Vec<String> = settlements.iter().map(|each| each.key.license_id.to_string()).collect();
+    let messages: Vec<Uuid> = settlements.iter().map(|each| each.key.message_id.uuid()).collect();
+    let tries: Vec<i32> = settlements.iter().map(|each| each.key.number).collect();
+    let states: Vec<&str> = settlements.iter().map(|each| each.decision.next.state().as_str()).collect();
+    let settled: Vec<bool> = settlements.iter().map(|each| each.decision.next.state().is_settled()).collect();
+    let changed = sqlx::query_scalar!(
+        "with found as materialized (
+           select deliveries.license_id, deliveries.message_id
+           from unnest($1::text[], $2::uuid[]) as wanted (license_id, message_id)
+           join deliveries using (license_id, message_id)
+           order by deliveries.message_id for update of deliveries
+         )
+         update deliveries set
+           state = change.state,
+           settled_at = case when change.settled then $6::timestamptz end,
+           body = case when not change.settled then deliveries.body end,
+           media_urls = case when change.settled then '{}' else deliveries.media_urls end
+         from unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::boolean[])
+           as change (license_id, message_id, try, state, settled)
+         join found using (license_id, message_id)
+         where (deliveries.license_id, deliveries.message_id) = (change.license_id, change.message_id)
+           and deliveries.tries = change.try
+           and deliveries.state in ('attempting', 'unknown') and deliveries.state <> change.state
+         returning deliveries.message_id",
+        &licenses,
+        &messages,
+        &tries,
+        states.as_slice() as _,
+        &settled,
+        now,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(changed.into_iter().map(Id::from_uuid).collect())
+}
+
+/// A better word replaces "unknown"; anything else stays as it was recorded first.
+async fn mark_attempts(tx: &mut PgTransaction<'_>, settlements: &[Settlement], now: DateTime<Utc>) -> sqlx::Result<()> {
+    let licenses: Vec<String> = settlements.iter().map(|each| each.key.license_id.to_string()).collect();
+    let messages: Vec<Uuid> = settlements.iter().map(|each| each.key.message_id.uuid()).collect();
+    let tries: Vec<i32> = settlements.iter().map(|each| each.key.number).collect();
+    let outcomes: Vec<&str> = settlements.iter().map(|each| each.decision.outcome).collect();
+    let (carrier_ids, codes): (Vec<Option<&str>>, Vec<Option<&str>>) = settlements
+        .iter()
+        .map(|each| match &each.decision.next {
+            Next::Accepted { carrier_message_id, .. } => (Some(carrier_message_id.as_str()), None),
+            Next::Failed { code, .. } => (None, Some(*code)),
+            Next::Waiting | Next::Unknown => (None, None),
+        })
+        .unzip();
+    sqlx::query!(
+        "update attempts set
+           ended_at = $7, outcome = change.outcome,
+           carrier_message_id = change.carrier_message_id, code = change.code
+         from unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[])
+           as change (license_id, message_id, try, outcome, carrier_message_id, code)
+         where (attempts.license_id, attempts.message_id, attempts.try)
+             = (change.license_id, change.message_id, change.try)
+           and (attempts.ended_at is null or attempts.outcome = 'unknown')",
+        &licenses,
+        &messages,
+        &tries,
+        outcomes.as_slice() as _,
+        carrier_ids.as_slice() as _,
+        codes.as_slice() as _,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// `None`: nothing that anybody else must know.
+fn find_event(settlement: &Settlement, now: DateTime<Utc>) -> Option<MessageProgressed> {
+    let mut event = MessageProgressed {
+        license_id: settlement.key.license_id.to_string(),
+        message_id: settlement.key.message_id.to_string(),
+        from: Some(settlement.from.as_str().to_owned()),
+        carrier: Some(settlement.carrier.to_string()),
+        occurred_at: Some(proto::to_timestamp(now)),
+        ..MessageProgressed::default()
+    };
+    let status = match &settlement.decision.next {
+        Next::Waiting => return None,
+        Next::Accepted { carrier_message_id, segments } => {
+            event.carrier_message_id = Some(carrier_message_id.clone());
+            event.segments = *segments;
+            MessageStatus::Sending
+        }
+        Next::Failed { code, detail } => {
+            event.error = Some(Error { code: (*code).to_owned(), detail: detail.clone() });
+            MessageStatus::Failed
+        }
+        Next::Unknown => MessageStatus::Unknown,
+    };
+    status.as_str().clone_into(&mut event.status);
+    Some(event)
+}

@@ -1,0 +1,78 @@
+//! Where messages of one license stand, for those who ask why they wait.
+
+use chrono::{DateTime, Utc};
+use domain::{Id, LicenseId, Message};
+
+use super::Store;
+use crate::error::StoreError;
+use crate::model::{LaneNow, PauseReason, Waits};
+
+/// So many deliveries of a lane are counted; who stands further back is not told a time.
+const COUNTED: i64 = 10_000;
+
+/// A message that waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiter {
+    pub message_id: Id<Message>,
+    pub waits: Waits,
+    pub lane: LaneNow,
+}
+
+impl Store {
+    /// Those of the messages that wait for their turn or for word of the carrier. One that is being handed over
+    /// right now does not wait.
+    pub async fn list_waiters(
+        &self,
+        license_id: &LicenseId,
+        message_ids: &[Id<Message>],
+    ) -> Result<Vec<Waiter>, StoreError> {
+        let ids: Vec<uuid::Uuid> = message_ids.iter().map(|id| id.uuid()).collect();
+        let rows = sqlx::query!(
+            r#"with asked as materialized (
+                 select message_id, state, priority, position from deliveries
+                 where license_id = $1 and message_id = any($2) and state in ('waiting', 'unknown')
+               ), queue as (
+                 select message_id, sum(segments) over (order by priority, position) - segments as ahead
+                 from (
+                   select message_id, segments, priority, position from deliveries
+                   where license_id = $1 and state = 'waiting'
+                     -- Nobody behind the last of those asked for matters; nothing is read when none of them waits.
+                     and (priority, position) <= (
+                       select priority, position from asked where state = 'waiting'
+                       order by priority desc, position desc limit 1)
+                   order by priority, position limit $3
+                 ) as front
+               )
+               select asked.message_id as "message_id!", asked.state as "state!", queue.ahead as "ahead?",
+                      lanes.number is not null as "has_number!", lanes.tat, lanes.paused_until, lanes.pause_reason
+               from asked
+               join lanes on lanes.license_id = $1
+               left join queue using (message_id)"#,
+            license_id.as_str(),
+            &ids,
+            COUNTED,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Waiter {
+                message_id: Id::from_uuid(row.message_id),
+                waits: if row.state == "unknown" {
+                    Waits::Confirmation
+                } else {
+                    Waits::Turn { segments_ahead: row.ahead.and_then(|ahead| u64::try_from(ahead).ok()) }
+                },
+                lane: LaneNow {
+                    has_number: row.has_number,
+                    tat: row.tat,
+                    pause: pause(row.pause_reason.as_deref(), row.paused_until),
+                },
+            })
+            .collect())
+    }
+}
+
+fn pause(reason: Option<&str>, until: Option<DateTime<Utc>>) -> Option<(PauseReason, DateTime<Utc>)> {
+    Some((PauseReason::find(reason?)?, until?))
+}

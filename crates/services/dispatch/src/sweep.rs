@@ -1,0 +1,77 @@
+//! The slow loops: what crashes leave behind, what waited too long, what is old. Any number of replicas may run them.
+
+use std::time::Duration;
+
+use bus::Relay;
+use chassis::Clock;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::DeliverySettings;
+use crate::error::StoreError;
+use crate::store::Store;
+
+const EVERY: Duration = Duration::from_secs(5);
+const INBOX_EVERY: Duration = Duration::from_hours(1);
+
+/// Sweeps the queue.
+#[derive(Debug)]
+pub struct Sweeper {
+    pub store: Store,
+    pub clock: Clock,
+    pub settings: DeliverySettings,
+    pub relay: Relay,
+}
+
+impl Sweeper {
+    /// Runs until `stopping`.
+    pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            if let Err(error) = self.sweep_once().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "will sweep later");
+            }
+            tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// One bounded step of each kind.
+    pub async fn sweep_once(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let left_behind = self.store.mark_left_behind(self.settings.attempt_deadline(), now).await?;
+        let expired = self.store.mark_expired(self.settings.give_up_after(), now).await?;
+        if left_behind > 0 {
+            tracing::warn!(attempts = left_behind, "attempts were left behind by a crash; their outcome is unknown");
+            metrics::counter!("dispatch_left_behind_total").increment(left_behind as u64);
+        }
+        if expired > 0 {
+            tracing::warn!(messages = expired, "messages waited too long and have failed");
+            metrics::counter!("dispatch_expired_total").increment(expired as u64);
+        }
+        if left_behind + expired > 0 {
+            self.relay.hint();
+        }
+        self.store.remove_settled(now).await?;
+        Ok(())
+    }
+}
+
+/// Forgets events that were consumed long ago, in steps, until none is left.
+pub async fn sweep_inbox(pool: PgPool, clock: Clock, stopping: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        let wait = match bus::sweep_inbox(&pool, clock.now()).await {
+            Ok(0) => INBOX_EVERY,
+            Ok(_) => Duration::ZERO,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "will sweep the inbox later");
+                INBOX_EVERY
+            }
+        };
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(()),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Rule 18 in its first form: pace, replies before batches, fair turns, and why a message waits.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use proto::conversations::Priority::{Batch, Reply};
+use proto::dispatch::ListWaitingRequest;
+use proto::dispatch::dispatch_service_server::DispatchService as _;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tonic::Request;
+
+use super::*;
+use crate::rpc::Rpc;
+
+#[tokio::test]
+async fn per_number_pace_is_respected_one_segment_a_second() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    world.queue("acme", PHONE, Batch, 20).await;
+    let replicas = [world.replica(1.0), world.replica(1.0)];
+    for second in 0..5 {
+        for tenth in 0..10 {
+            world.work(&replicas[tenth % 2]).await;
+            assert_eq!(world.texts(PHONE).await.len(), second + 1);
+            world.clock.advance(Duration::from_millis(100));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn per_number_pace_is_respected_when_replicas_claim_at_the_same_moment() {
+    let world = World::new().await;
+    let licenses: Vec<String> = (0..10).map(|n| format!("license-{n}")).collect();
+    for license in &licenses {
+        world.assign(license, 1).await;
+        world.queue(license, PHONE, Batch, 5).await;
+    }
+    for second in 1..=5 {
+        let claims = [(); 4].map(|()| {
+            let (store, now) = (world.store.clone(), world.clock.now());
+            tokio::spawn(async move { store.claim(&everything(Pace::per_second(1.0).unwrap()), now).await })
+        });
+        let mut claimed = 0;
+        for claim in claims {
+            claimed += claim.await.unwrap().unwrap().claimed.len();
+        }
+        assert_eq!(claimed, licenses.len(), "second {second}");
+        world.clock.advance(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn a_long_message_takes_the_time_of_its_segments() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    let long = MessageQueued { segments: 3, ..world.queued("acme", PHONE, Reply) };
+    let short = world.queued("acme", PHONE, Reply);
+    world.take_over(&[long, short]).await;
+    let sender = world.replica(1.0);
+    for (seconds, texts) in [(0, 1), (2, 1), (1, 2)] {
+        world.clock.advance(Duration::from_secs(seconds));
+        world.work(&sender).await;
+        assert_eq!(world.texts(PHONE).await.len(), texts);
+    }
+}
+
+#[tokio::test]
+async fn a_new_number_has_its_own_pace() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    world.queue("acme", PHONE, Batch, 2).await;
+    let sender = world.replica(1.0);
+    world.work(&sender).await;
+    assert_eq!(world.texts(PHONE).await.len(), 1);
+    world.assign("acme", 2).await;
+    world.work(&sender).await;
+    assert_eq!(world.texts(PHONE).await.len(), 2);
+}
+
+#[tokio::test]
+async fn answers_to_people_go_before_batches() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    let batch = world.queue("acme", PHONE, Batch, 3).await;
+    let sender = world.replica(1.0);
+    world.work(&sender).await;
+    let reply = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(1));
+        world.work(&sender).await;
+    }
+    assert_eq!(world.texts(PHONE).await, [&batch[0], &reply, &batch[1], &batch[2]].map(String::clone));
+}
+
+#[tokio::test]
+async fn one_license_s_batch_does_not_slow_another_license_down() {
+    let world = World::new().await;
+    for license in ["acme", "bree"] {
+        world.assign(license, 1).await;
+    }
+    world.queue("acme", PHONE, Batch, 500).await;
+    let sender = world.replica_with(Pace::OFF, 8, twilio(world.simulator.url(), Duration::from_secs(5)));
+    let (recorder, finished) = sender.recorder();
+    let recording = tokio::spawn(recorder.run());
+    let mut calls = JoinSet::new();
+    sender.take_turn(&mut calls, &finished).await.unwrap();
+    world.queue("bree", OTHER_PHONE, Batch, 1).await;
+    sender.take_turn(&mut calls, &finished).await.unwrap();
+    while calls.join_next().await.is_some() {}
+    assert_eq!(world.texts(OTHER_PHONE).await.len(), 1, "the very next turn was hers");
+    drop(finished);
+    recording.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lane_whose_calls_are_slow_does_not_hold_others() {
+    let world = World::new().await;
+    for license in ["acme", "bree"] {
+        world.assign(license, 1).await;
+    }
+    world.simulator.set_faults(json!([{ "on": "send", "kind": "timeout_before_accept", "to": PHONE }])).await;
+    world.queue("acme", PHONE, Batch, 500).await;
+    world.queue("bree", OTHER_PHONE, Batch, 20).await;
+    let sender = world.replica_with(Pace::OFF, 8, twilio(world.simulator.url(), Duration::from_secs(20)));
+    let (recorder, finished) = sender.recorder();
+    let recording = tokio::spawn(recorder.run());
+    let mut calls = JoinSet::new();
+    testkit::eventually("all of the other license", async || {
+        sender.take_turn(&mut calls, &finished).await.unwrap();
+        let texts = world.texts(OTHER_PHONE).await.len();
+        if texts == 20 { Ok(()) } else { Err(texts) }
+    })
+    .await;
+    assert_eq!(world.count("attempting").await, 4, "half of the slots, no more");
+    calls.abort_all();
+    drop((calls, finished));
+    recording.await.unwrap();
+}
+
+async fn waiting(world: &World, pace: f64, license: &str, ids: &[&String]) -> Vec<(String, Option<DateTime<Utc>>)> {
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::per_second(pace).unwrap());
+    let message_ids = ids.iter().map(|id| (*id).clone()).collect();
+    let request = ListWaitingRequest { license_id: license.to_owned(), message_ids };
+    let answer = rpc.list_waiting(Request::new(request)).await.unwrap().into_inner().waiting;
+    let find = |id: &&String| answer.iter().find(|waiting| waiting.message_id == ***id);
+    ids.iter()
+        .filter_map(find)
+        .map(|waiting| (waiting.reason.clone(), waiting.until.map(|time| proto::from_timestamp(Some(time)).unwrap())))
+        .collect()
+}
+
+#[tokio::test]
+async fn each_waiting_message_can_say_why_it_waits_and_until_about_when() {
+    let world = World::new().await;
+    let batch = world.queue("acme", PHONE, Batch, 5).await;
+    let reply = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+    let seconds = |seconds| Some(world.clock.now() + Duration::from_secs(seconds));
+    assert_eq!(waiting(&world, 1.0, "acme", &[&reply]).await, [("no_number".to_owned(), None)]);
+
+    world.assign("acme", 1).await;
+    let pace = |until| ("pace".to_owned(), until);
+    let asked = [&reply, &batch[0], &batch[4]];
+    assert_eq!(waiting(&world, 1.0, "acme", &asked).await, [0, 1, 5].map(|at| pace(seconds(at))));
+    assert_eq!(waiting(&world, 1.0, "bree", &asked).await, [], "a foreign license's messages are not told");
+
+    let sender = world.replica(1.0);
+    world.work(&sender).await;
+    assert_eq!(waiting(&world, 1.0, "acme", &asked).await, [1, 5].map(|at| pace(seconds(at))));
+
+    world
+        .simulator
+        .set_faults(
+            json!([{ "on": "send", "kind": "http_429", "count": 1 }, { "on": "send", "kind": "http_500", "count": 1 }]),
+        )
+        .await;
+    world.clock.advance(Duration::from_secs(1));
+    world.work(&sender).await;
+    let (reason, until) = waiting(&world, 1.0, "acme", &[&batch[0]]).await.remove(0);
+    assert_eq!(reason, "carrier_throttled");
+    assert!(until.unwrap() > world.clock.now());
+
+    world.clock.advance(Duration::from_hours(1));
+    world.work(&sender).await;
+    assert_eq!(waiting(&world, 1.0, "acme", &[&batch[0]]).await, [("being_confirmed".to_owned(), None)]);
+    assert_eq!(waiting(&world, 1.0, "acme", &[&batch[1]]).await[0].0, "carrier_unreachable");
+}
+
+#[tokio::test]
+async fn a_question_about_too_many_or_nonsensical_messages_is_refused() {
+    let world = World::new().await;
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF);
+    let id = Id::<Message>::new().to_string();
+    for (license_id, message_ids) in [("a.b", vec![]), ("acme", vec!["1".to_owned()]), ("acme", vec![id; 201])] {
+        let request = ListWaitingRequest { license_id: license_id.to_owned(), message_ids };
+        let status = rpc.list_waiting(Request::new(request)).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    }
+}

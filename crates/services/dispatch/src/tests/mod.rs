@@ -1,0 +1,244 @@
+//! The rules that dispatch holds, against a real PostgreSQL and the carrier simulator. The loop is driven, not awaited.
+
+mod at_most_one;
+mod lanes;
+mod never_lost;
+mod service;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Handler as _, Received, Relay};
+use carriers::twilio::{Twilio, TwilioConfig};
+use carriers::{Carrier, NumberOrder, NumberSearch, NumberWebhooks};
+use chassis::Clock;
+use domain::{CarrierName, Id, LicenseId, Message, PhoneNumber};
+use prost::Message as _;
+use proto::conversations::{MessageQueued, Priority};
+use proto::dispatch::MessageProgressed;
+use proto::ingest::ReceiptReceived;
+use proto::numbers::NumberAssigned;
+use testkit::Simulator;
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::config::DeliverySettings;
+use crate::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler};
+use crate::model::Pace;
+use crate::send::{After, Carriers, Hint, Limits, Sender};
+use crate::store::{ClaimRequest, Store};
+use crate::sweep::Sweeper;
+
+const PHONE: &str = "+14155550123";
+const OTHER_PHONE: &str = "+14155550124";
+
+struct World {
+    database: testkit::Database,
+    simulator: Simulator,
+    clock: Clock,
+    relay: Relay,
+    store: Store,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with_clock(testkit::clock()).await
+    }
+
+    async fn with_clock(clock: Clock) -> Self {
+        let database =
+            testkit::database(&[("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &crate::MIGRATIONS)]).await;
+        let simulator = Simulator::start().await;
+        let bus = Bus::connect(&testkit::nats(), "dispatch-test").await.unwrap();
+        let relay = Relay::new(database.pool.clone(), bus);
+        let store = Store::new(database.pool.clone());
+        Self { database, simulator, clock, relay, store }
+    }
+
+    /// A process of dispatch; the same carrier, its own slots.
+    fn replica(&self, pace: f64) -> Sender {
+        self.replica_with(Pace::per_second(pace).unwrap(), 64, twilio(self.simulator.url(), Duration::from_millis(400)))
+    }
+
+    fn replica_with(&self, pace: Pace, in_flight: usize, twilio: Arc<dyn Carrier>) -> Sender {
+        let limits = Limits {
+            pace,
+            in_flight,
+            in_flight_per_lane: in_flight.div_ceil(2),
+            attempt_deadline: Duration::from_mins(1),
+        };
+        let carriers = Carriers::new([twilio], Url::parse("http://127.0.0.1:9").unwrap());
+        Sender::new(self.store.clone(), carriers, self.clock.clone(), limits, Hint::default(), self.relay.clone())
+    }
+
+    /// Everything that is due now is sent and recorded.
+    async fn work(&self, sender: &Sender) {
+        loop {
+            let (recorder, finished) = sender.recorder();
+            let mut calls = JoinSet::new();
+            let after = sender.take_turn(&mut calls, &finished).await.unwrap();
+            drop(finished);
+            recorder.run().await;
+            if after != After::Again {
+                return;
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        let settings = DeliverySettings {
+            in_flight: 1,
+            in_flight_per_lane: 1,
+            attempt_deadline_ms: 60_000,
+            give_up_after_s: 36_000,
+        };
+        let sweeper =
+            Sweeper { store: self.store.clone(), clock: self.clock.clone(), settings, relay: self.relay.clone() };
+        sweeper.sweep_once().await.unwrap();
+    }
+
+    /// Buys a number at the carrier and makes it the license's.
+    async fn assign(&self, license: &str, version: u64) -> PhoneNumber {
+        let number = buy(self.simulator.url(), license).await;
+        let event = NumberAssigned {
+            license_id: license.to_owned(),
+            number: number.as_str().to_owned(),
+            carrier: CarrierName::Twilio.to_string(),
+            assigned_at: Some(proto::to_timestamp(self.clock.now())),
+            version,
+        };
+        let handler = NumberAssignedHandler { clock: self.clock.clone(), hint: Hint::default() };
+        let mut tx = self.database.pool.begin().await.unwrap();
+        handler.handle(&mut tx, &[received(event)]).await.unwrap();
+        tx.commit().await.unwrap();
+        number
+    }
+
+    fn queued(&self, license: &str, to: &str, priority: Priority) -> MessageQueued {
+        let message_id = Id::<Message>::new().to_string();
+        MessageQueued {
+            license_id: license.to_owned(),
+            conversation_id: Id::<domain::Conversation>::new().to_string(),
+            to: to.to_owned(),
+            body: message_id.clone(),
+            message_id,
+            media_urls: vec!["https://files.example.com/a".to_owned()],
+            segments: 1,
+            priority: priority.into(),
+            queued_at: Some(proto::to_timestamp(self.clock.now())),
+        }
+    }
+
+    async fn take_over(&self, events: &[MessageQueued]) {
+        let handler = MessageQueuedHandler { clock: self.clock.clone(), hint: Hint::default() };
+        let events: Vec<_> = events.iter().cloned().map(received).collect();
+        let mut tx = self.database.pool.begin().await.unwrap();
+        handler.handle(&mut tx, &events).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Queues messages; their text is their id.
+    async fn queue(&self, license: &str, to: &str, priority: Priority, count: usize) -> Vec<String> {
+        let events: Vec<_> = (0..count).map(|_| self.queued(license, to, priority)).collect();
+        self.take_over(&events).await;
+        events.into_iter().map(|event| event.message_id).collect()
+    }
+
+    async fn receipt(&self, message_id: &str) {
+        let handler = ReceiptReceivedHandler { clock: self.clock.clone(), relay: self.relay.clone() };
+        let event = ReceiptReceived {
+            carrier: "twilio".to_owned(),
+            carrier_message_id: "SM1".to_owned(),
+            message_id: message_id.to_owned(),
+            status: "delivered".to_owned(),
+            error: None,
+            received_at: Some(proto::to_timestamp(self.clock.now())),
+        };
+        let mut tx = self.database.pool.begin().await.unwrap();
+        handler.handle(&mut tx, &[received(event)]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// The texts on a phone, oldest first.
+    async fn texts(&self, phone: &str) -> Vec<String> {
+        let texts = self.simulator.inbox(phone).await;
+        texts.iter().map(|text| text["body"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn state(&self, message_id: &str) -> String {
+        let id: uuid::Uuid = message_id.parse().unwrap();
+        sqlx::query_scalar("select state from deliveries where message_id = $1")
+            .bind(id)
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
+    }
+
+    async fn count(&self, state: &str) -> i64 {
+        sqlx::query_scalar("select count(*) from deliveries where state = $1")
+            .bind(state)
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
+    }
+
+    /// What was published of a message, in order.
+    async fn events(&self, message_id: &str) -> Vec<MessageProgressed> {
+        let payloads: Vec<Vec<u8>> = sqlx::query_scalar("select payload from outbox order by position")
+            .fetch_all(&self.database.pool)
+            .await
+            .unwrap();
+        let events = payloads.into_iter().map(|payload| MessageProgressed::decode(payload.as_slice()).unwrap());
+        events.filter(|event| event.message_id == message_id).collect()
+    }
+
+    async fn statuses(&self, message_id: &str) -> Vec<String> {
+        self.events(message_id).await.into_iter().map(|event| event.status).collect()
+    }
+}
+
+fn received<E>(event: E) -> Received<E> {
+    Received { event_id: uuid::Uuid::now_v7().to_string(), event, occurred_at: chrono::DateTime::UNIX_EPOCH }
+}
+
+fn twilio(url: &str, timeout: Duration) -> Arc<dyn Carrier> {
+    let config = TwilioConfig::new(
+        Simulator::ACCOUNT_SID,
+        carriers::Secret::new(Simulator::AUTH_TOKEN),
+        Url::parse(url).unwrap(),
+    );
+    Arc::new(Twilio::new(config.with_timeout(timeout)).unwrap())
+}
+
+async fn buy(url: &str, license: &str) -> PhoneNumber {
+    let carrier = twilio(url, Duration::from_secs(5));
+    let webhook = Url::parse("http://127.0.0.1:9/").unwrap();
+    let numbers = carrier.search_numbers(&NumberSearch { area_code: None, limit: 1 }).await.unwrap();
+    let order = NumberOrder {
+        number: numbers[0],
+        license_id: LicenseId::parse(license).unwrap(),
+        webhooks: NumberWebhooks {
+            message_url: webhook.clone(),
+            voice_url: webhook.clone(),
+            voice_status_url: webhook,
+        },
+    };
+    carrier.buy_number(&order).await.unwrap().number
+}
+
+/// What a process without limits would take.
+fn everything(pace: Pace) -> ClaimRequest {
+    ClaimRequest {
+        free: 1_000,
+        most_per_lane: 1_000,
+        under_way: std::collections::HashMap::new(),
+        carriers: vec![CarrierName::Twilio],
+        pace,
+        attempt_deadline: Duration::from_mins(1),
+    }
+}
+
+fn is_distinct(texts: &[String]) -> bool {
+    texts.iter().collect::<HashSet<_>>().len() == texts.len()
+}

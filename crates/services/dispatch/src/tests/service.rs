@@ -1,0 +1,78 @@
+//! The whole service: events in over NATS, texts out, events out, gRPC.
+
+use bus::Publisher;
+use chassis::Lifecycle;
+use chassis::serve::{ChannelTimeouts, grpc_channel};
+use proto::conversations::Priority::Reply;
+use proto::dispatch::ListWaitingRequest;
+use proto::dispatch::dispatch_service_client::DispatchServiceClient;
+
+use super::*;
+use crate::{DEFAULTS, Listeners, Settings};
+
+#[test]
+fn the_defaults_are_complete_and_every_setting_has_its_own_variable() {
+    let settings: Settings = chassis::config::load(DEFAULTS, None, &|_| None).unwrap();
+    assert!((settings.pace.segments_per_second - 1.0).abs() < f64::EPSILON);
+    chassis::config::names(DEFAULTS).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queued_message_goes_out_once_its_license_has_a_number_and_its_progress_is_published() {
+    let world = World::with_clock(Clock::system()).await;
+    let nats = testkit::nats();
+    let mut settings: Settings = chassis::config::load(DEFAULTS, None, &|_| None).unwrap();
+    settings.database.url = world.database.url.as_str().into();
+    settings.nats = nats.clone();
+    settings.twilio.base_url = world.simulator.url().to_owned();
+    settings.twilio.account_sid = Simulator::ACCOUNT_SID.to_owned();
+    settings.twilio.auth_token = Simulator::AUTH_TOKEN.into();
+    settings.webhooks.base_url = "http://127.0.0.1:9/base/".to_owned();
+    let listeners = Listeners { grpc: testkit::listener().await, admin: testkit::listener().await };
+    let grpc = format!("http://{}", listeners.grpc.local_addr().unwrap());
+    let lifecycle = Lifecycle::new();
+    crate::run(settings, listeners, Clock::system(), lifecycle.clone()).await.unwrap();
+
+    let bus = Bus::connect(&nats, "test").await.unwrap();
+    bus.declare_until_done().await;
+    let (publisher, publishing) = Publisher::new(bus.clone(), lifecycle.stopping());
+    lifecycle.spawn("publish", publishing);
+
+    let queued = world.queued("acme", PHONE, Reply);
+    for event_id in ["one", "again"] {
+        publisher.publish(&queued, event_id.to_owned(), world.clock.now()).await.unwrap();
+    }
+    let mut client = DispatchServiceClient::new(grpc_channel(&grpc, ChannelTimeouts::default()).unwrap());
+    let request = ListWaitingRequest { license_id: "acme".to_owned(), message_ids: vec![queued.message_id.clone()] };
+    testkit::eventually("the message waits for a number", async || {
+        let waiting = client.list_waiting(request.clone()).await.unwrap().into_inner().waiting;
+        if waiting.len() == 1 && waiting[0].reason == "no_number" { Ok(()) } else { Err(waiting) }
+    })
+    .await;
+
+    let assigned = NumberAssigned {
+        license_id: "acme".to_owned(),
+        number: buy(world.simulator.url(), "acme").await.as_str().to_owned(),
+        carrier: "twilio".to_owned(),
+        assigned_at: Some(proto::to_timestamp(world.clock.now())),
+        version: 1,
+    };
+    publisher.publish(&assigned, "assigned".to_owned(), world.clock.now()).await.unwrap();
+    testkit::eventually("the text", async || {
+        let texts = world.texts(PHONE).await;
+        if texts == [queued.body.clone()] { Ok(()) } else { Err(texts) }
+    })
+    .await;
+    let sent = world.simulator.get("/_sim/requests").await.to_string();
+    assert!(sent.contains(&format!("http://127.0.0.1:9/base/webhooks/twilio/status?mid={}", queued.message_id)));
+    testkit::eventually("the outcome is recorded and published", async || {
+        let left: i64 =
+            sqlx::query_scalar("select count(*) from outbox").fetch_one(&world.database.pool).await.unwrap();
+        let state = world.state(&queued.message_id).await;
+        if left == 0 && state == "accepted" { Ok(()) } else { Err((left, state)) }
+    })
+    .await;
+    assert_eq!(world.texts(PHONE).await.len(), 1, "the doubled event sent nothing twice");
+    lifecycle.finish(Duration::from_secs(10)).await.unwrap();
+    bus.delete_streams().await.unwrap();
+}
