@@ -1,0 +1,7 @@
+//! The service as a whole, on free ports, with a real JetStream in a namespace of its own.
+
+mod answers;
+mod outage;
+mod relay;
+mod service;
+mod traces;
