@@ -1,0 +1,119 @@
+//! Conversations and what was written in them, for reading.
+
+use axum::extract::State;
+use chassis::Fault;
+use domain::{Conversation as ConversationOf, Id, Message as MessageOf};
+use proto::conversations::{GetConversationRequest, ListConversationsRequest, ListMessagesRequest};
+use utoipa::IntoParams;
+
+use super::App;
+use super::extract::{FromQuery, Parameters, PathId, Query};
+use crate::auth::Manager;
+use crate::error::Problem;
+use crate::views::{Conversation, ConversationPage, MessagePage};
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConversationsQuery {
+    /// 1 to 200, 50 when left out.
+    #[param(value_type = Option<u32>)]
+    limit: u32,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl FromQuery for ConversationsQuery {
+    fn from_query(parameters: &mut Parameters) -> Result<Self, Fault> {
+        Ok(Self { limit: parameters.page_size()?, cursor: parameters.find_text("cursor") })
+    }
+}
+
+/// Which messages.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MessagesQuery {
+    /// Only messages older than this one: `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    before: Option<Id<MessageOf>>,
+    /// 1 to 200, 50 when left out.
+    #[param(value_type = Option<u32>)]
+    limit: u32,
+}
+
+impl FromQuery for MessagesQuery {
+    fn from_query(parameters: &mut Parameters) -> Result<Self, Fault> {
+        Ok(Self { before: parameters.find("before")?, limit: parameters.page_size()? })
+    }
+}
+
+/// Conversations, newest first.
+#[utoipa::path(
+    get, path = "/v1/conversations", tag = "conversations", params(ConversationsQuery),
+    responses(
+        (status = 200, body = ConversationPage),
+        (status = 422, description = "`invalid_value`, `unknown_parameter`: `field` says which."),
+    ),
+)]
+pub(crate) async fn list_conversations(
+    State(app): State<App>,
+    Manager(actor): Manager,
+    Query(query): Query<ConversationsQuery>,
+) -> Result<axum::Json<ConversationPage>, Problem> {
+    let request = ListConversationsRequest {
+        license_id: actor.license.to_string(),
+        limit: query.limit,
+        cursor: query.cursor.unwrap_or_default(),
+    };
+    let answer = app.upstreams.conversations.clone().list_conversations(request).await;
+    let page = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();
+    Ok(axum::Json(page.try_into()?))
+}
+
+/// One conversation.
+#[utoipa::path(
+    get, path = "/v1/conversations/{conversation_id}", tag = "conversations",
+    params(("conversation_id" = String, Path)),
+    responses(
+        (status = 200, body = Conversation),
+        (status = 404, description = "`conversation_not_found`."),
+    ),
+)]
+pub(crate) async fn get_conversation(
+    State(app): State<App>,
+    Manager(actor): Manager,
+    PathId(id): PathId<Id<ConversationOf>>,
+    _: Query<()>,
+) -> Result<axum::Json<Conversation>, Problem> {
+    let request = GetConversationRequest { license_id: actor.license.to_string(), conversation_id: id.to_string() };
+    let answer = app.upstreams.conversations.clone().get_conversation(request).await;
+    let conversation = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();
+    Ok(axum::Json(conversation.try_into()?))
+}
+
+/// The messages of a conversation, newest first.
+#[utoipa::path(
+    get, path = "/v1/conversations/{conversation_id}/messages", tag = "conversations",
+    params(("conversation_id" = String, Path), MessagesQuery),
+    responses(
+        (status = 200, body = MessagePage),
+        (status = 404, description = "`conversation_not_found`."),
+        (status = 422, description = "`invalid_value`, `unknown_parameter`: `field` says which."),
+    ),
+)]
+pub(crate) async fn list_messages(
+    State(app): State<App>,
+    Manager(actor): Manager,
+    PathId(id): PathId<Id<ConversationOf>>,
+    Query(query): Query<MessagesQuery>,
+) -> Result<axum::Json<MessagePage>, Problem> {
+    let request = ListMessagesRequest {
+        license_id: actor.license.to_string(),
+        conversation_id: id.to_string(),
+        limit: query.limit,
+        before: query.before.map(|id| id.to_string()).unwrap_or_default(),
+    };
+    let answer = app.upstreams.conversations.clone().list_messages(request).await;
+    let page = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();
+    Ok(axum::Json(page.try_into()?))
+}

@@ -1,0 +1,228 @@
+//! Sending (rules 16, 17), and what became of one message.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use chassis::Fault;
+use chrono::{DateTime, Utc};
+use domain::{Conversation, Id, Message as MessageOf, PersonId};
+use http::{HeaderMap, StatusCode};
+use proto::conversations::recipient::To;
+use proto::conversations::{self, GetMessageRequest, SendMessagesRequest, SendMessagesResponse};
+use proto::dispatch::ListWaitingRequest;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::extract::{Json, PathId, Query};
+use crate::auth::{Actor, Manager};
+use crate::error::Problem;
+use crate::views::{BrokenAnswer, Message, RecipientView, find_time};
+
+const MAX_RECIPIENTS: usize = 10_000;
+const MAX_KEY_LENGTH: usize = 200;
+/// Why a message waits is a courtesy: the message itself does not wait long for it.
+const WAITING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A text to one or many. Each gets a message of their own.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendInput {
+    /// 1 to 10,000.
+    recipients: Vec<RecipientInput>,
+    body: String,
+    #[serde(default)]
+    media_urls: Vec<String>,
+}
+
+/// A person or a conversation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Recipient)]
+pub(crate) struct RecipientInput {
+    /// Goes to the person's preferred phone.
+    #[schema(value_type = Option<String>)]
+    person_id: Option<PersonId>,
+    #[schema(value_type = Option<String>)]
+    conversation_id: Option<Id<Conversation>>,
+}
+
+/// What was accepted, and what not.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Sent {
+    /// Set when more than one recipient was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<String>,
+    /// In the order of the recipients.
+    messages: Vec<Message>,
+    rejected: Vec<Rejected>,
+}
+
+/// Somebody to whom nothing goes.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Rejected {
+    recipient: RecipientView,
+    /// Stable; for programs.
+    code: String,
+    /// A sentence for people.
+    detail: String,
+}
+
+/// A message, and while it waits, why.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MessageDetail {
+    #[serde(flatten)]
+    message: Message,
+    /// Null when it does not wait, or when nobody can say.
+    waiting: Option<Waiting>,
+}
+
+/// Why a message waits.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Waiting {
+    /// `pace`, `no_number`, `carrier_throttled`, `carrier_unreachable` or `being_confirmed`.
+    reason: String,
+    /// About when it goes on.
+    until: Option<DateTime<Utc>>,
+}
+
+/// Send a text. With `Idempotency-Key` a repeated request sends nothing new and gets the first answer.
+#[utoipa::path(
+    post, path = "/v1/messages", tag = "messages", request_body = SendInput,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters.")),
+    responses(
+        (status = 202, body = Sent),
+        (status = 404, description = "The only recipient does not exist: `person_not_found`, …; see `rejected`."),
+        (status = 409, description = "Nothing can go to the only recipient: `number_no_longer_tied`, …."),
+        (status = 413, description = "`body_too_large`: more than 2 MiB."),
+        (status = 422, description = "`no_recipient_accepted`: see `rejected`. Others: `field` says which."),
+    ),
+)]
+pub(crate) async fn send_messages(
+    State(app): State<App>,
+    Manager(actor): Manager,
+    _: Query<()>,
+    headers: HeaderMap,
+    Json(input): Json<SendInput>,
+) -> Result<(StatusCode, axum::Json<Sent>), Problem> {
+    let request = plan_request(actor, &headers, input)?;
+    let mut conversations = app.upstreams.conversations.clone();
+    let write = async move {
+        let answer = conversations.send_messages(request).await;
+        answer.map_err(|status| Problem::from_upstream(&status))
+    };
+    let sent = show_sent(app.finish(write).await?.into_inner())?;
+    if let Some(refusal) = find_refusal(&sent) {
+        return Err(refusal.into());
+    }
+    Ok((StatusCode::ACCEPTED, axum::Json(sent)))
+}
+
+/// One message, with the reason why it waits while it does.
+#[utoipa::path(
+    get, path = "/v1/messages/{message_id}", tag = "messages",
+    params(("message_id" = String, Path)),
+    responses(
+        (status = 200, body = MessageDetail),
+        (status = 404, description = "`message_not_found`."),
+    ),
+)]
+pub(crate) async fn get_message(
+    State(app): State<App>,
+    Manager(actor): Manager,
+    PathId(id): PathId<Id<MessageOf>>,
+    _: Query<()>,
+) -> Result<axum::Json<MessageDetail>, Problem> {
+    let request = GetMessageRequest { license_id: actor.license.to_string(), message_id: id.to_string() };
+    let answer = app.upstreams.conversations.clone().get_message(request).await;
+    let message = Message::try_from(answer.map_err(|status| Problem::from_upstream(&status))?.into_inner())?;
+    let waits = matches!(message.status.as_str(), "queued" | "unknown");
+    let waiting = if waits { find_waiting(&app, &actor, &message.message_id).await } else { None };
+    Ok(axum::Json(MessageDetail { message, waiting }))
+}
+
+/// None also when the delivery queue cannot be asked: the message is worth showing without.
+async fn find_waiting(app: &App, actor: &Actor, message_id: &str) -> Option<Waiting> {
+    let request =
+        ListWaitingRequest { license_id: actor.license.to_string(), message_ids: vec![message_id.to_owned()] };
+    let mut dispatch = app.upstreams.dispatch.clone();
+    let answer = tokio::time::timeout(WAITING_TIMEOUT, dispatch.list_waiting(request)).await;
+    let waiting = match answer {
+        Ok(Ok(answer)) => answer.into_inner().waiting,
+        Ok(Err(status)) => {
+            tracing::warn!(grpc = ?status.code(), "dispatch cannot say why a message waits");
+            return None;
+        }
+        Err(_) => {
+            tracing::warn!("dispatch did not say in time why a message waits");
+            return None;
+        }
+    };
+    let waiting = waiting.into_iter().find(|waiting| waiting.message_id == message_id)?;
+    Some(Waiting { reason: waiting.reason, until: find_time(waiting.until, "until").ok().flatten() })
+}
+
+fn plan_request(actor: Actor, headers: &HeaderMap, input: SendInput) -> Result<SendMessagesRequest, Fault> {
+    if !(1..=MAX_RECIPIENTS).contains(&input.recipients.len()) {
+        return Err(Fault::invalid("recipients", "invalid_recipients", "Name 1 to 10,000 recipients."));
+    }
+    let recipients = input.recipients.into_iter().enumerate().map(|(index, recipient)| {
+        let to = match (recipient.person_id, recipient.conversation_id) {
+            (Some(person), None) => To::PersonId(person.to_string()),
+            (None, Some(conversation)) => To::ConversationId(conversation.to_string()),
+            _ => {
+                let detail = "A recipient is named by either `person_id` or `conversation_id`.";
+                return Err(Fault::invalid(format!("recipients[{index}]"), "invalid_recipient", detail));
+            }
+        };
+        Ok(conversations::Recipient { to: Some(to) })
+    });
+    Ok(SendMessagesRequest {
+        license_id: actor.license.to_string(),
+        idempotency_key: idempotency_key(headers)?,
+        recipients: recipients.collect::<Result<_, _>>()?,
+        body: input.body,
+        media_urls: input.media_urls,
+        manager: Some(conversations::Manager { id: actor.id.to_string(), name: actor.name }),
+    })
+}
+
+/// Empty when the caller gave none.
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Fault> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    let Some(value) = given.next() else {
+        return Ok(String::new());
+    };
+    let key = value.to_str().unwrap_or_default();
+    let length_fits = (1..=MAX_KEY_LENGTH).contains(&key.len());
+    if length_fits && key.bytes().all(|byte| byte.is_ascii_graphic()) && given.next().is_none() {
+        return Ok(key.to_owned());
+    }
+    let detail = "The key is given once and has 1 to 200 visible ASCII characters without spaces.";
+    Err(Fault::invalid("Idempotency-Key", "invalid_idempotency_key", detail))
+}
+
+fn show_sent(answer: SendMessagesResponse) -> Result<Sent, BrokenAnswer> {
+    let rejected = answer.rejected.into_iter().map(|rejection| {
+        let recipient = rejection.recipient.ok_or(BrokenAnswer("recipient"))?.try_into()?;
+        Ok(Rejected { recipient, code: rejection.code, detail: rejection.detail })
+    });
+    Ok(Sent {
+        batch_id: answer.batch_id,
+        rejected: rejected.collect::<Result<_, BrokenAnswer>>()?,
+        messages: answer.messages.into_iter().map(Message::try_from).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A send of which nothing was accepted is an error, and of a single recipient it is that recipient's.
+fn find_refusal(sent: &Sent) -> Option<Fault> {
+    if !sent.messages.is_empty() {
+        return None;
+    }
+    let fault = match sent.rejected.as_slice() {
+        [only] if only.code.ends_with("_not_found") => Fault::not_found(only.code.clone(), only.detail.clone()),
+        [only] => Fault::conflict(only.code.clone(), only.detail.clone()),
+        _ => Fault::invalid("recipients", "no_recipient_accepted", "Nothing was sent: see `rejected`."),
+    };
+    Some(fault.with("rejected", serde_json::to_value(&sent.rejected).unwrap_or_default()))
+}

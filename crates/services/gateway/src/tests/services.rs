@@ -1,0 +1,255 @@
+//! The services behind the gateway, played: a test says what they know and sees what they were asked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chassis::serve::serve_grpc;
+use chassis::{Fault, Lifecycle};
+use proto::conversations::conversations_service_server::{ConversationsService, ConversationsServiceServer};
+use proto::conversations::feed_service_server::{FeedService, FeedServiceServer};
+use proto::conversations::people_service_server::{PeopleService, PeopleServiceServer};
+use proto::conversations::{
+    Conversation, DeletePersonRequest, DeletePersonResponse, FeedEntry, FeedHead, GetConversationRequest,
+    GetMessageRequest, GetPersonRequest, ListConversationsRequest, ListConversationsResponse, ListFeedHeadsRequest,
+    ListFeedHeadsResponse, ListFeedRequest, ListFeedResponse, ListMessagesRequest, ListMessagesResponse,
+    ListPeopleRequest, ListPeopleResponse, Message, Person, PutPersonRequest, SendMessagesRequest,
+    SendMessagesResponse,
+};
+use proto::dispatch::dispatch_service_server::{DispatchService, DispatchServiceServer};
+use proto::dispatch::{ListWaitingRequest, ListWaitingResponse, Waiting};
+use proto::numbers::numbers_service_server::{NumbersService, NumbersServiceServer};
+use proto::numbers::{GetSettingsRequest, PutLicenseRequest, Settings};
+use proto::to_timestamp;
+use tokio::sync::Notify;
+use tonic::service::RoutesBuilder;
+use tonic::{Request, Response, Status};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// Clones are the same.
+#[derive(Clone)]
+pub(super) struct Services {
+    pub(super) url: String,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    known: Mutex<Known>,
+    pub(super) feed_away: AtomicBool,
+    pub(super) dispatch_away: AtomicBool,
+    /// A send waits for it when `send_held` is set.
+    pub(super) send_released: Notify,
+    pub(super) send_arrived: Notify,
+    pub(super) send_held: AtomicBool,
+}
+
+/// By license.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) settings: HashMap<String, Settings>,
+    pub(super) people: BTreeMap<(String, String), Person>,
+    pub(super) messages: HashMap<(String, String), Message>,
+    pub(super) conversations: HashMap<(String, String), Conversation>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) sends: Vec<SendMessagesRequest>,
+    pub(super) sends_done: usize,
+    pub(super) send_answer: SendMessagesResponse,
+    pub(super) feed: HashMap<String, Vec<FeedEntry>>,
+    /// Positions up to here are not kept any more.
+    pub(super) forgotten: u64,
+    pub(super) people_asked: Vec<ListPeopleRequest>,
+}
+
+impl Services {
+    pub(super) async fn start() -> Self {
+        let (lifecycle, listener) = (Lifecycle::new(), testkit::listener().await);
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let services = Self { url, state: Arc::default() };
+        let mut routes = RoutesBuilder::default();
+        routes.add_service(NumbersServiceServer::new(services.clone()));
+        routes.add_service(ConversationsServiceServer::new(services.clone()));
+        routes.add_service(PeopleServiceServer::new(services.clone()));
+        routes.add_service(FeedServiceServer::new(services.clone()));
+        routes.add_service(DispatchServiceServer::new(services.clone()));
+        serve_grpc("services", listener, routes.routes(), &lifecycle);
+        services
+    }
+
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+        self.state.known.lock().unwrap()
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+#[tonic::async_trait]
+impl NumbersService for Services {
+    async fn put_license(&self, request: Request<PutLicenseRequest>) -> Answer<Settings> {
+        let PutLicenseRequest { license_id, company_name, company_phone, create } = request.into_inner();
+        let mut known = self.known();
+        if !create && !known.settings.contains_key(&license_id) {
+            return Err(Fault::not_found("license_not_found", "There is no such license.").into());
+        }
+        if company_phone.as_deref() == Some("911") {
+            return Err(Fault::invalid("company_phone", "invalid_phone", "This is not a number.").into());
+        }
+        let settings = Settings { license_id: license_id.clone(), company_name, company_phone, ..Default::default() };
+        known.settings.insert(license_id, settings.clone());
+        Ok(Response::new(settings))
+    }
+
+    async fn get_settings(&self, request: Request<GetSettingsRequest>) -> Answer<Settings> {
+        let settings = self.known().settings.get(&request.into_inner().license_id).cloned();
+        settings.map(Response::new).ok_or_else(|| Fault::not_found("license_not_found", "No such license.").into())
+    }
+}
+
+#[tonic::async_trait]
+impl PeopleService for Services {
+    async fn put_person(&self, request: Request<PutPersonRequest>) -> Answer<Person> {
+        let request = request.into_inner();
+        let person = request.person.unwrap();
+        if let Some(index) = person.phones.iter().position(|phone| phone == "911") {
+            let field = format!("phones[{index}]");
+            return Err(Fault::invalid(field, "invalid_phone", "This is not a number.").into());
+        }
+        self.known().people.insert((request.license_id, person.person_id.clone()), person.clone());
+        Ok(Response::new(person))
+    }
+
+    async fn get_person(&self, request: Request<GetPersonRequest>) -> Answer<Person> {
+        let GetPersonRequest { license_id, person_id } = request.into_inner();
+        let person = self.known().people.get(&(license_id, person_id)).cloned();
+        person.map(Response::new).ok_or_else(|| Fault::not_found("person_not_found", "No such person.").into())
+    }
+
+    async fn delete_person(&self, request: Request<DeletePersonRequest>) -> Answer<DeletePersonResponse> {
+        let DeletePersonRequest { license_id, person_id } = request.into_inner();
+        self.known().people.remove(&(license_id, person_id));
+        Ok(Response::new(DeletePersonResponse {}))
+    }
+
+    async fn list_people(&self, request: Request<ListPeopleRequest>) -> Answer<ListPeopleResponse> {
+        let request = request.into_inner();
+        let mut known = self.known();
+        let own = known.people.iter().filter(|((license, _), _)| *license == request.license_id);
+        let people = own.map(|(_, person)| person.clone()).collect();
+        known.people_asked.push(request);
+        Ok(Response::new(ListPeopleResponse { people, next_cursor: "more".to_owned() }))
+    }
+}
+
+#[tonic::async_trait]
+impl ConversationsService for Services {
+    async fn send_messages(&self, request: Request<SendMessagesRequest>) -> Answer<SendMessagesResponse> {
+        self.known().sends.push(request.into_inner());
+        self.state.send_arrived.notify_one();
+        if self.state.send_held.load(Ordering::SeqCst) {
+            self.state.send_released.notified().await;
+        }
+        let mut known = self.known();
+        known.sends_done += 1;
+        Ok(Response::new(known.send_answer.clone()))
+    }
+
+    async fn get_message(&self, request: Request<GetMessageRequest>) -> Answer<Message> {
+        let GetMessageRequest { license_id, message_id } = request.into_inner();
+        let message = self.known().messages.get(&(license_id, message_id)).cloned();
+        message.map(Response::new).ok_or_else(|| Fault::not_found("message_not_found", "No such message.").into())
+    }
+
+    async fn list_conversations(
+        &self,
+        request: Request<ListConversationsRequest>,
+    ) -> Answer<ListConversationsResponse> {
+        let license = request.into_inner().license_id;
+        let known = self.known();
+        let own = known.conversations.iter().filter(|((of, _), _)| *of == license);
+        let conversations = own.map(|(_, conversation)| conversation.clone()).collect();
+        Ok(Response::new(ListConversationsResponse { conversations, next_cursor: String::new() }))
+    }
+
+    async fn get_conversation(&self, request: Request<GetConversationRequest>) -> Answer<Conversation> {
+        let GetConversationRequest { license_id, conversation_id } = request.into_inner();
+        let conversation = self.known().conversations.get(&(license_id, conversation_id)).cloned();
+        conversation.map(Response::new).ok_or_else(|| Fault::not_found("conversation_not_found", "None.").into())
+    }
+
+    async fn list_messages(&self, request: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
+        let request = request.into_inner();
+        let known = self.known();
+        if !known.conversations.contains_key(&(request.license_id.clone(), request.conversation_id.clone())) {
+            return Err(Fault::not_found("conversation_not_found", "No such conversation.").into());
+        }
+        let own = known.messages.values().filter(|message| message.conversation_id == request.conversation_id);
+        Ok(Response::new(ListMessagesResponse { messages: own.cloned().collect(), next_before: String::new() }))
+    }
+}
+
+#[tonic::async_trait]
+impl FeedService for Services {
+    async fn list_feed(&self, request: Request<ListFeedRequest>) -> Answer<ListFeedResponse> {
+        self.refuse_when_feed_is_away()?;
+        let ListFeedRequest { license_id, after, limit } = request.into_inner();
+        let known = self.known();
+        let entries = known.feed.get(&license_id).cloned().unwrap_or_default();
+        let head = entries.last().map_or(0, |entry| entry.seq);
+        if after < known.forgotten {
+            return Ok(Response::new(ListFeedResponse { entries: Vec::new(), head, reset: true }));
+        }
+        // Small pages, so that reading takes several.
+        let page = usize::try_from(limit).unwrap().min(7);
+        let entries = entries.into_iter().filter(|entry| entry.seq > after).take(page).collect();
+        Ok(Response::new(ListFeedResponse { entries, head, reset: false }))
+    }
+
+    async fn list_feed_heads(&self, request: Request<ListFeedHeadsRequest>) -> Answer<ListFeedHeadsResponse> {
+        self.refuse_when_feed_is_away()?;
+        let known = self.known();
+        let heads = request.into_inner().license_ids.into_iter().map(|license_id| {
+            let last = known.feed.get(&license_id).and_then(|entries| entries.last());
+            FeedHead { seq: last.map_or(0, |entry| entry.seq), license_id }
+        });
+        Ok(Response::new(ListFeedHeadsResponse { heads: heads.collect() }))
+    }
+}
+
+impl Services {
+    fn refuse_when_feed_is_away(&self) -> Result<(), Status> {
+        if self.state.feed_away.load(Ordering::SeqCst) { Err(Status::unavailable("away")) } else { Ok(()) }
+    }
+}
+
+#[tonic::async_trait]
+impl DispatchService for Services {
+    async fn list_waiting(&self, request: Request<ListWaitingRequest>) -> Answer<ListWaitingResponse> {
+        if self.state.dispatch_away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
+        let ids = request.into_inner().message_ids;
+        let known = self.known();
+        let waiting = known.waiting.iter().filter(|waiting| ids.contains(&waiting.message_id)).cloned();
+        Ok(Response::new(ListWaitingResponse { waiting: waiting.collect() }))
+    }
+}
+
+/// A queued message of a license.
+pub(super) fn a_message(license: &str, id: &str) -> Message {
+    Message {
+        license_id: license.to_owned(),
+        message_id: id.to_owned(),
+        conversation_id: "01900000-0000-7000-8000-00000000000c".to_owned(),
+        direction: "outbound".to_owned(),
+        body: "The plumber comes at nine.".to_owned(),
+        to: "+12125550123".to_owned(),
+        manager: Some(proto::conversations::Manager { id: "m-1".to_owned(), name: "Mia Manager".to_owned() }),
+        status: "queued".to_owned(),
+        segments: 1,
+        created_at: Some(to_timestamp(super::a_time())),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,47 @@
+//! The services behind the gateway, as gRPC clients.
+//!
+//! Connections are made when they are first used, so the gateway starts with all of them away.
+
+use std::time::Duration;
+
+use chassis::serve::{ChannelTimeouts, TracedChannel, grpc_channel, traced};
+use proto::conversations::conversations_service_client::ConversationsServiceClient;
+use proto::conversations::feed_service_client::FeedServiceClient;
+use proto::conversations::people_service_client::PeopleServiceClient;
+use proto::dispatch::dispatch_service_client::DispatchServiceClient;
+use proto::numbers::numbers_service_client::NumbersServiceClient;
+
+use crate::config::UpstreamSettings;
+
+/// How long a request may take as a whole. A service that is slower counts as away.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a service may answer at most: 10,000 messages of one batch, each with its text.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// One client for each service. Cheap to clone: the connections are shared.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstreams {
+    pub(crate) numbers: NumbersServiceClient<TracedChannel>,
+    pub(crate) conversations: ConversationsServiceClient<TracedChannel>,
+    pub(crate) people: PeopleServiceClient<TracedChannel>,
+    pub(crate) feed: FeedServiceClient<TracedChannel>,
+    pub(crate) dispatch: DispatchServiceClient<TracedChannel>,
+}
+
+impl Upstreams {
+    /// Fails only for an address that is none.
+    pub(crate) fn new(settings: &UpstreamSettings) -> anyhow::Result<Self> {
+        let timeouts = ChannelTimeouts { request: REQUEST_TIMEOUT, ..ChannelTimeouts::default() };
+        let numbers = traced(grpc_channel(&settings.numbers_url, timeouts)?);
+        let conversations = traced(grpc_channel(&settings.conversations_url, timeouts)?);
+        let dispatch = traced(grpc_channel(&settings.dispatch_url, timeouts)?);
+        Ok(Self {
+            numbers: NumbersServiceClient::new(numbers),
+            conversations: ConversationsServiceClient::new(conversations.clone())
+                .max_decoding_message_size(MAX_ANSWER_BYTES),
+            people: PeopleServiceClient::new(conversations.clone()),
+            feed: FeedServiceClient::new(conversations).max_decoding_message_size(MAX_ANSWER_BYTES),
+            dispatch: DispatchServiceClient::new(dispatch),
+        })
+    }
+}

@@ -1,0 +1,190 @@
+//! Conversations and their messages.
+
+use chrono::{DateTime, Utc};
+use proto::conversations;
+use proto::conversations::recipient::To;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{BrokenAnswer, find_time, text, time};
+
+/// One SMS or MMS.
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
+pub(crate) struct Message {
+    pub(crate) message_id: String,
+    conversation_id: String,
+    /// `inbound` or `outbound`.
+    direction: String,
+    body: String,
+    media: Vec<Media>,
+    /// E.164. Null while an outbound message has not gone out.
+    from: Option<String>,
+    /// E.164.
+    to: String,
+    /// Who sent it. Null for inbound messages.
+    manager: Option<Manager>,
+    /// Inbound: `received`. Outbound: `queued`, `sending`, `sent`, `delivered`, `undelivered`, `failed`, `canceled`
+    /// or `unknown`: nobody knows yet whether the carrier took it. It never goes backwards.
+    pub(crate) status: String,
+    /// Why it failed.
+    error: Option<MessageError>,
+    segments: u32,
+    created_at: DateTime<Utc>,
+    sent_at: Option<DateTime<Utc>>,
+    delivered_at: Option<DateTime<Utc>>,
+    /// Set when it went to many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<String>,
+}
+
+/// A picture or another file.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Media {
+    url: String,
+    content_type: Option<String>,
+}
+
+/// A manager as they were when they sent.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Manager {
+    id: String,
+    name: String,
+}
+
+/// Why a message failed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MessageError {
+    /// Stable; for programs.
+    code: String,
+    /// A sentence for people.
+    detail: String,
+}
+
+/// Messages, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MessagePage {
+    items: Vec<Message>,
+    /// The `before` of the next page. Null: this was the last page.
+    next_cursor: Option<String>,
+}
+
+/// All messages with one number while it stays with the same people.
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
+pub(crate) struct Conversation {
+    conversation_id: String,
+    /// E.164: the other side.
+    number: String,
+    /// Whose number it was when the messages were written.
+    people: Vec<ConversationPerson>,
+    last_message: Option<Message>,
+    /// False: read-only, for `reason`.
+    sendable: bool,
+    /// `number_no_longer_tied`.
+    reason: Option<String>,
+    opened_at: DateTime<Utc>,
+}
+
+/// A person of a conversation.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConversationPerson {
+    person_id: String,
+    kind: String,
+    name: String,
+}
+
+/// Conversations, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConversationPage {
+    items: Vec<Conversation>,
+    /// Null: this was the last page.
+    next_cursor: Option<String>,
+}
+
+/// Whom a message was for, as the caller named them.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RejectedRecipient)]
+pub(crate) enum RecipientView {
+    PersonId(String),
+    ConversationId(String),
+}
+
+impl TryFrom<conversations::Recipient> for RecipientView {
+    type Error = BrokenAnswer;
+
+    fn try_from(recipient: conversations::Recipient) -> Result<Self, BrokenAnswer> {
+        match recipient.to {
+            Some(To::PersonId(id)) => Ok(Self::PersonId(id)),
+            Some(To::ConversationId(id)) => Ok(Self::ConversationId(id)),
+            None => Err(BrokenAnswer("recipient")),
+        }
+    }
+}
+
+impl TryFrom<conversations::Message> for Message {
+    type Error = BrokenAnswer;
+
+    fn try_from(message: conversations::Message) -> Result<Self, BrokenAnswer> {
+        let media = message.media.into_iter();
+        Ok(Self {
+            message_id: message.message_id,
+            conversation_id: message.conversation_id,
+            direction: message.direction,
+            body: message.body,
+            media: media.map(|media| Media { url: media.url, content_type: text(media.content_type) }).collect(),
+            from: text(message.from),
+            to: message.to,
+            manager: message.manager.map(|manager| Manager { id: manager.id, name: manager.name }),
+            status: message.status,
+            error: message.error.map(|error| MessageError { code: error.code, detail: error.detail }),
+            segments: message.segments,
+            created_at: time(message.created_at, "created_at")?,
+            sent_at: find_time(message.sent_at, "sent_at")?,
+            delivered_at: find_time(message.delivered_at, "delivered_at")?,
+            batch_id: message.batch_id,
+        })
+    }
+}
+
+impl TryFrom<conversations::Conversation> for Conversation {
+    type Error = BrokenAnswer;
+
+    fn try_from(conversation: conversations::Conversation) -> Result<Self, BrokenAnswer> {
+        let people = conversation.people.into_iter();
+        Ok(Self {
+            conversation_id: conversation.conversation_id,
+            number: conversation.number,
+            people: people
+                .map(|conversations::ConversationPerson { person_id, kind, name }| ConversationPerson {
+                    person_id,
+                    kind,
+                    name,
+                })
+                .collect(),
+            last_message: conversation.last_message.map(Message::try_from).transpose()?,
+            sendable: conversation.sendable,
+            reason: conversation.reason,
+            opened_at: time(conversation.opened_at, "opened_at")?,
+        })
+    }
+}
+
+impl TryFrom<conversations::ListConversationsResponse> for ConversationPage {
+    type Error = BrokenAnswer;
+
+    fn try_from(page: conversations::ListConversationsResponse) -> Result<Self, BrokenAnswer> {
+        let items = page.conversations.into_iter().map(Conversation::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { items, next_cursor: text(page.next_cursor) })
+    }
+}
+
+impl TryFrom<conversations::ListMessagesResponse> for MessagePage {
+    type Error = BrokenAnswer;
+
+    fn try_from(page: conversations::ListMessagesResponse) -> Result<Self, BrokenAnswer> {
+        let items = page.messages.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { items, next_cursor: text(page.next_before) })
+    }
+}

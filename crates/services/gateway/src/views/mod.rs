@@ -1,0 +1,46 @@
+//! What callers see: the JSON shapes of design §3, made from what the services answer.
+//!
+//! They decide nothing. A service's answer that lacks what it must have is our mistake, not the caller's.
+
+mod conversations;
+mod people;
+mod settings;
+
+pub(crate) use conversations::{Conversation, ConversationPage, Message, MessagePage, RecipientView};
+pub(crate) use people::{Person, PersonPage};
+pub(crate) use settings::Settings;
+
+use chassis::Fault;
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+use proto::from_timestamp;
+
+use crate::error::Problem;
+
+/// A service answered what its contract excludes.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer lacks `{0}`, or it is wrong")]
+pub(crate) struct BrokenAnswer(pub(crate) &'static str);
+
+impl From<BrokenAnswer> for Problem {
+    fn from(broken: BrokenAnswer) -> Self {
+        tracing::error!(field = broken.0, "an upstream's answer breaks its contract");
+        Fault::internal().into()
+    }
+}
+
+fn time(timestamp: Option<Timestamp>, field: &'static str) -> Result<DateTime<Utc>, BrokenAnswer> {
+    from_timestamp(timestamp).map_err(|_| BrokenAnswer(field))
+}
+
+pub(crate) fn find_time(
+    timestamp: Option<Timestamp>,
+    field: &'static str,
+) -> Result<Option<DateTime<Utc>>, BrokenAnswer> {
+    timestamp.map(|timestamp| time(Some(timestamp), field)).transpose()
+}
+
+/// In the contracts between services an empty text means that there is none.
+fn text(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
