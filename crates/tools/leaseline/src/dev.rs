@@ -1,0 +1,229 @@
+//! `leaseline dev`: the development stack with a demo license, until Ctrl-C.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use engines::{Durability, Engines, write_private};
+use rand::RngExt as _;
+use serde_json::{Value, json};
+
+use crate::client::Api;
+
+use crate::stack::{Options, Ports, Service, Stack};
+use crate::token::Signer;
+
+/// The license that is there from the beginning.
+pub const DEMO_LICENSE: &str = "demo";
+
+/// People of the demo license: id, kind, name, phone. The numbers belong to nobody (555-0100 to 555-0199).
+const PEOPLE: &[(&str, &str, &str, &str)] = &[
+    ("tenant-ana", "tenant", "Ana Torres", "+14155550101"),
+    ("tenant-ben", "tenant", "Ben Okafor", "+14155550102"),
+    ("lead-chloe", "lead", "Chloe Martin", "+12125550103"),
+    ("vendor-dario", "vendor", "Dario's Plumbing", "+13125550104"),
+    ("owner-elif", "owner", "Elif Kaya", "+16465550105"),
+];
+
+/// The one file of addresses and tokens, in shell form.
+#[derive(Debug)]
+pub struct Environment {
+    pub values: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// Reads `env` of a folder, if a stack wrote one.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn find(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join("env");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let values = text.lines().filter_map(|line| {
+            let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+            Some((name.to_owned(), value.trim_matches('\'').to_owned()))
+        });
+        Ok(Some(Self { values: values.collect() }))
+    }
+
+    /// # Errors
+    /// When the file does not have it.
+    pub fn get(&self, name: &str) -> Result<&str> {
+        self.values.get(name).map(String::as_str).with_context(|| format!("{name} is missing in the env file"))
+    }
+
+    fn write(&self, dir: &Path) -> Result<()> {
+        let lines = self.values.iter().map(|(name, value)| format!("export {name}='{value}'\n"));
+        write_private(&dir.join("env"), &lines.collect::<String>())
+    }
+}
+
+/// The signing key of a folder, made on first use and kept.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn signer(dir: &Path) -> Result<Signer> {
+    fs::create_dir_all(dir)?;
+    let path = dir.join("token.key");
+    if !path.exists() {
+        write_private(&path, &format!("{:032x}{:032x}", rand::rng().random::<u128>(), rand::rng().random::<u128>()))?;
+    }
+    Ok(Signer::new(fs::read_to_string(path)?))
+}
+
+/// Starts the stack in `dir`, seeds it, prints where it is, and waits for Ctrl-C.
+///
+/// # Errors
+/// Says what could not be started and what to do.
+pub async fn run(dir: PathBuf, ports: Ports, databases: (Option<String>, Option<String>)) -> Result<()> {
+    let start = Instant::now();
+    say(start, "starting PostgreSQL and nats-server");
+    let engines = Engines::start(&dir, Durability::Full, databases.0, databases.1)?;
+    say(start, "starting the carrier simulator and the five services");
+    let signer = signer(&dir)?;
+    let options = Options {
+        database_url: engines.database_url.clone(),
+        database_prefix: "leaseline_".to_owned(),
+        nats_url: engines.nats_url.clone(),
+        namespace: String::new(),
+        ports,
+        replicas: 1,
+        settings: BTreeMap::new(),
+        receipt_delay: Duration::from_millis(400),
+        signer: signer.clone(),
+    };
+    let stack = Stack::start(&options).await?;
+    say(start, "seeding the demo license");
+    let environment = environment(&stack, &signer, &engines)?;
+    let number = seed(&environment).await?;
+    environment.write(&dir)?;
+    say(start, "ready");
+    print_guide(&dir, &environment, &number)?;
+
+    let gone = wait_for_the_end(&stack).await;
+    println!("\nstopping");
+    let stopped = stack.stop().await;
+    let _ = fs::remove_file(dir.join("env"));
+    drop(engines);
+    if let Some(service) = gone {
+        bail!("the {} service stopped by itself: see its log above", service.name());
+    }
+    stopped
+}
+
+fn say(start: Instant, what: &str) {
+    println!("[{:5.1} s] {what}", start.elapsed().as_secs_f32());
+}
+
+fn environment(stack: &Stack, signer: &Signer, engines: &Engines) -> Result<Environment> {
+    let first = |urls: &[String]| urls.first().cloned().unwrap_or_default();
+    let values = [
+        ("LEASELINE_GATEWAY_URL", first(&stack.gateway_urls)),
+        ("LEASELINE_INGEST_URL", first(&stack.ingest_urls)),
+        ("LEASELINE_SIMULATOR_URL", stack.simulator_url.clone()),
+        ("LEASELINE_LICENSE_ID", DEMO_LICENSE.to_owned()),
+        ("LEASELINE_MANAGER_TOKEN", signer.sign(DEMO_LICENSE, "manager", "mia", "Mia Manager")?),
+        ("LEASELINE_ADMIN_TOKEN", signer.sign(DEMO_LICENSE, "admin", "adam", "Adam Admin")?),
+        ("LEASELINE_SERVICE_TOKEN", signer.sign("", "service", "backend", "Company backend")?),
+        ("LEASELINE_TWILIO_AUTH_TOKEN", stack.twilio_auth_token.clone()),
+        ("LEASELINE_NATS_URL", engines.nats_url.clone()),
+    ];
+    Ok(Environment { values: values.map(|(name, value)| (name.to_owned(), value)).into() })
+}
+
+/// The demo license and its people, through the public API. Doing it again changes nothing.
+async fn seed(environment: &Environment) -> Result<String> {
+    let gateway = environment.get("LEASELINE_GATEWAY_URL")?;
+    let backend = Api::new(gateway, environment.get("LEASELINE_SERVICE_TOKEN")?);
+    let manager = Api::new(gateway, environment.get("LEASELINE_MANAGER_TOKEN")?);
+    let license = json!({ "company_name": "Demo Property Management", "company_phone": "+14155550100" });
+    backend.put(&format!("/v1/licenses/{DEMO_LICENSE}"), &license).await?;
+    for (id, kind, name, phone) in PEOPLE {
+        manager.put(&format!("/v1/people/{id}"), &json!({ "kind": kind, "name": name, "phones": [phone] })).await?;
+    }
+    wait_for_number(&manager).await
+}
+
+/// Waits until the license has its messages number.
+///
+/// # Errors
+/// With the state of the purchase when it takes too long.
+pub async fn wait_for_number(manager: &Api) -> Result<String> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let settings = manager.get("/v1/settings").await?;
+        if let Value::String(number) = &settings["messages_number"]["number"] {
+            return Ok(number.clone());
+        }
+        if Instant::now() > deadline {
+            bail!("the license got no number; its provisioning: {}", settings["provisioning"]);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn print_guide(dir: &Path, environment: &Environment, number: &str) -> Result<()> {
+    let env_file = dir.join("env");
+    let (ana, phone) = (PEOPLE[0].0, PEOPLE[0].3);
+    println!(
+        "
+Leaseline is running.
+
+  gateway    {gateway}   (REST and the feed; reference: {gateway}/docs)
+  ingest     {ingest}   (the carrier's webhooks)
+  simulator  {simulator}   (the carrier and its phones)
+  license    {license}, messages number {number}
+  manager    Mia Manager: her token is LEASELINE_MANAGER_TOKEN in {env}
+
+  token      {token}
+
+Three things to try, in another terminal:
+
+  1. Watch what happens, live:
+       . {env}; curl -N -H \"Authorization: Bearer $LEASELINE_MANAGER_TOKEN\" $LEASELINE_GATEWAY_URL/v1/feed
+  2. Text the tenant Ana, then look at her phone:
+       . {env}; curl -H \"Authorization: Bearer $LEASELINE_MANAGER_TOKEN\" -H 'Content-Type: application/json' \\
+         -d '{{\"recipients\":[{{\"person_id\":\"{ana}\"}}],\"body\":\"Hello Ana, the plumber comes at 3.\"}}' $LEASELINE_GATEWAY_URL/v1/messages
+       curl $LEASELINE_SIMULATOR_URL/_sim/phones/{phone}/inbox
+  3. Be Ana and answer:
+       . {env}; curl -H 'Content-Type: application/json' -d '{{\"to\":\"{number}\",\"body\":\"Thanks!\"}}' \\
+         $LEASELINE_SIMULATOR_URL/_sim/phones/{phone}/text
+
+The whole job as a story: scripts/demo. Ctrl-C stops everything.",
+        gateway = environment.get("LEASELINE_GATEWAY_URL")?,
+        ingest = environment.get("LEASELINE_INGEST_URL")?,
+        simulator = environment.get("LEASELINE_SIMULATOR_URL")?,
+        license = DEMO_LICENSE,
+        token = environment.get("LEASELINE_MANAGER_TOKEN")?,
+        env = env_file.display(),
+    );
+    Ok(())
+}
+
+/// Waits for Ctrl-C, SIGTERM, or a service that stops by itself; returns that service.
+async fn wait_for_the_end(stack: &Stack) -> Option<Service> {
+    let stopping = Service::ALL.iter().filter_map(|service| {
+        let token = stack.stopping(*service, 0)?;
+        Some(Box::pin(async move {
+            token.cancelled().await;
+            *service
+        }))
+    });
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminate {
+            Some(signal) => signal.recv().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminated => None,
+        (service, ..) = futures_util::future::select_all(stopping) => Some(service),
+    }
+}

@@ -1,0 +1,11 @@
+//! The `leaseline` command as a library: the journeys use its stack and its clients.
+
+#![expect(clippy::print_stdout, reason = "a command speaks to the terminal")]
+
+pub mod bench;
+pub mod client;
+pub mod dead;
+pub mod demo;
+pub mod dev;
+pub mod stack;
+pub mod token;

@@ -1,0 +1,123 @@
+//! The `leaseline` command.
+
+#![expect(clippy::print_stdout, reason = "a command speaks to the terminal")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use leaseline::stack::Ports;
+use leaseline::{bench, dead, demo, dev};
+
+/// Leaseline's tools for developers and operators.
+#[derive(Debug, Parser)]
+#[command(name = "leaseline", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole stack on this machine until Ctrl-C (see scripts/dev).
+    Dev {
+        /// Where engines, keys and addresses live.
+        #[arg(long, default_value = ".dev")]
+        dir: PathBuf,
+        /// Listen on free ports instead of the usual ones.
+        #[arg(long)]
+        free_ports: bool,
+    },
+    /// Play the main job and print it as a timeline (see scripts/demo).
+    Demo {
+        /// Where a running stack wrote its addresses.
+        #[arg(long, default_value = ".dev")]
+        dir: PathBuf,
+    },
+    /// Measure the two hot paths and the ceilings of this machine (see scripts/bench).
+    Bench {
+        /// Inbound texts.
+        #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+        messages: u32,
+        /// Outbound texts.
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+        sends: u32,
+        /// Where the engines keep their data while it runs; removed at the start and at the end.
+        #[arg(long, default_value = ".dev/bench")]
+        dir: PathBuf,
+        /// Where the results are written.
+        #[arg(long, default_value = "BENCHMARKS.md")]
+        report: PathBuf,
+    },
+    /// Print a development token.
+    Token {
+        #[arg(long, default_value = ".dev")]
+        dir: PathBuf,
+        /// The license; not needed for the role `service`.
+        #[arg(long, default_value = "")]
+        license: String,
+        /// manager, admin or service.
+        #[arg(long, default_value = "manager")]
+        role: String,
+        /// The manager's name.
+        #[arg(long)]
+        name: String,
+        /// The manager's id; made from the name when it is not given.
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Look at dead letters, put them back or drop them.
+    Dead {
+        #[arg(long, env = "LEASELINE_NATS_URL", default_value = "nats://127.0.0.1:4222")]
+        nats_url: String,
+        #[arg(long, env = "LEASELINE_NATS_NAMESPACE", default_value = "")]
+        namespace: String,
+        #[command(subcommand)]
+        command: dead::Command,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("leaseline: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match command {
+        Command::Dev { dir, free_ports } => {
+            log_warnings();
+            let ports = if free_ports { Ports::Free } else { Ports::Usual };
+            let given = (std::env::var("DATABASE_URL").ok(), std::env::var("NATS_URL").ok());
+            runtime.block_on(dev::run(dir, ports, given))?;
+        }
+        Command::Demo { dir } => {
+            log_warnings();
+            runtime.block_on(demo::run(dir))?;
+        }
+        Command::Bench { messages, sends, dir, report } => {
+            log_warnings();
+            let command = format!("scripts/bench --messages {messages} --sends {sends}");
+            let engines = (std::env::var("DATABASE_URL").ok(), std::env::var("NATS_URL").ok());
+            runtime.block_on(bench::run(bench::Options { messages, sends, dir, report, command, engines }))?;
+        }
+        Command::Token { dir, license, role, name, id } => {
+            let id = id.unwrap_or_else(|| name.to_lowercase().replace(' ', "-"));
+            println!("{}", dev::signer(&dir)?.sign(&license, &role, &id, &name)?);
+        }
+        Command::Dead { nats_url, namespace, command } => runtime.block_on(dead::run(nats_url, namespace, command))?,
+    }
+    Ok(())
+}
+
+/// What goes wrong in the stack is shown; what goes well is not. `RUST_LOG` asks for more.
+fn log_warnings() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
+}

@@ -1,0 +1,330 @@
+//! The five services and the carrier simulator in one process, over engines that run already.
+//!
+//! Used by the development stack, the demo, the benchmark and the journeys. Every service is started exactly as its
+//! own binary starts it: from its defaults and a set of `LEASELINE_…` variables, with a life of its own, so that one
+//! can be stopped or killed while the others go on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use chassis::{Clock, Lifecycle};
+use engines::free_port;
+use rand::RngExt as _;
+use serde::de::DeserializeOwned;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::token::Signer;
+
+/// The services, in the order in which they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    Numbers,
+    Conversations,
+    Dispatch,
+    Ingest,
+    Gateway,
+}
+
+impl Service {
+    pub const ALL: [Self; 5] = [Self::Numbers, Self::Conversations, Self::Dispatch, Self::Ingest, Self::Gateway];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Numbers => "numbers",
+            Self::Conversations => "conversations",
+            Self::Dispatch => "dispatch",
+            Self::Ingest => "ingest",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    const fn has_database(self) -> bool {
+        matches!(self, Self::Numbers | Self::Conversations | Self::Dispatch)
+    }
+
+    /// What it serves to others, beside its admin port: gRPC or HTTP.
+    const fn listener(self) -> &'static str {
+        match self {
+            Self::Numbers | Self::Conversations | Self::Dispatch => "LEASELINE_GRPC_LISTEN",
+            Self::Ingest | Self::Gateway => "LEASELINE_HTTP_LISTEN",
+        }
+    }
+
+    /// The port of its defaults.
+    const fn usual_port(self) -> u16 {
+        match self {
+            Self::Numbers => 9001,
+            Self::Conversations => 9002,
+            Self::Dispatch => 9003,
+            Self::Ingest => 8081,
+            Self::Gateway => 8080,
+        }
+    }
+}
+
+/// Which ports the stack listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// Those of the services' defaults, so that addresses can be remembered.
+    Usual,
+    /// Free ones: several stacks side by side.
+    Free,
+}
+
+/// What a stack is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The administrator's address of PostgreSQL.
+    pub database_url: String,
+    /// Prefix of the databases' names and their roles.
+    pub database_prefix: String,
+    pub nats_url: String,
+    /// Prefix of subjects and streams. Empty: none.
+    pub namespace: String,
+    pub ports: Ports,
+    /// Replicas of each service; only the first one listens on the usual ports.
+    pub replicas: usize,
+    /// Further settings of all services, by their environment names.
+    pub settings: BTreeMap<String, String>,
+    /// From the acceptance of a message to its first receipt.
+    pub receipt_delay: Duration,
+    pub signer: Signer,
+}
+
+/// The carrier's account in development. Nobody's.
+pub const ACCOUNT_SID: &str = "ACdead0000beef0000dead0000beef0000";
+
+/// A running stack. Everything in it ends when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    pub gateway_urls: Vec<String>,
+    pub ingest_urls: Vec<String>,
+    pub simulator_url: String,
+    pub twilio_auth_token: String,
+    replicas: HashMap<(Service, usize), Replica>,
+    settings: HashMap<(Service, usize), HashMap<String, String>>,
+    _simulator: DropGuard,
+}
+
+/// One process, so to speak: a runtime of its own, so that it can be killed.
+#[derive(Debug)]
+struct Replica {
+    lifecycle: Lifecycle,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Stack {
+    /// Starts everything and waits until every service has started.
+    ///
+    /// # Errors
+    /// Says which service could not start and why.
+    pub async fn start(options: &Options) -> Result<Self> {
+        chassis::process::install_tls();
+        let twilio_auth_token = format!("{:032x}", rand::rng().random::<u128>());
+        let simulator_port = pick(options.ports, 8090)?;
+        let simulator_url = format!("http://127.0.0.1:{simulator_port}");
+        let simulator = start_simulator(simulator_port, &twilio_auth_token, options.receipt_delay).await?;
+
+        let mut ports = HashMap::new();
+        for service in Service::ALL {
+            for index in 0..options.replicas {
+                let usual = if index == 0 { options.ports } else { Ports::Free };
+                ports.insert((service, index), pick(usual, service.usual_port())?);
+            }
+        }
+        let urls = |service: Service| -> Vec<String> {
+            (0..options.replicas).map(|index| format!("http://127.0.0.1:{}", ports[&(service, index)])).collect()
+        };
+
+        let databases = create_databases(options).await?;
+        let mut settings = HashMap::new();
+        for (&(service, index), port) in &ports {
+            let mut values: HashMap<String, String> = options.settings.clone().into_iter().collect();
+            let mut set = |name: &str, value: String| {
+                values.entry(name.to_owned()).or_insert(value);
+            };
+            set(service.listener(), format!("127.0.0.1:{port}"));
+            set("LEASELINE_ADMIN_LISTEN", format!("127.0.0.1:{}", free_port()?));
+            set("LEASELINE_NATS_URL", options.nats_url.clone());
+            set("LEASELINE_NATS_NAMESPACE", options.namespace.clone());
+            set("LEASELINE_TWILIO_BASE_URL", simulator_url.clone());
+            set("LEASELINE_TWILIO_ACCOUNT_SID", ACCOUNT_SID.to_owned());
+            set("LEASELINE_TWILIO_AUTH_TOKEN", twilio_auth_token.clone());
+            set("LEASELINE_TWILIO_AUTH_TOKENS", twilio_auth_token.clone());
+            set("LEASELINE_WEBHOOKS_BASE_URL", urls(Service::Ingest).swap_remove(0));
+            set("LEASELINE_WEBHOOKS_PUBLIC_URL", urls(Service::Ingest).swap_remove(0));
+            set("LEASELINE_PHONE_NUMBERS_ALLOW_FICTIONAL", "true".to_owned());
+            set("LEASELINE_UPSTREAMS_NUMBERS_URL", urls(Service::Numbers).join(","));
+            set("LEASELINE_UPSTREAMS_CONVERSATIONS_URL", urls(Service::Conversations).join(","));
+            set("LEASELINE_UPSTREAMS_DISPATCH_URL", urls(Service::Dispatch).join(","));
+            set("LEASELINE_AUTH_ISSUER", options.signer.issuer.clone());
+            set("LEASELINE_AUTH_AUDIENCE", options.signer.audience.clone());
+            set("LEASELINE_AUTH_STATIC_KEYS", options.signer.key.clone());
+            set("LEASELINE_CORS_ALLOWED_ORIGINS", "*".to_owned());
+            if let Some(url) = databases.get(&service) {
+                set("LEASELINE_DATABASE_URL", url.clone());
+            }
+            settings.insert((service, index), values);
+        }
+
+        let mut stack = Self {
+            gateway_urls: urls(Service::Gateway),
+            ingest_urls: urls(Service::Ingest),
+            simulator_url,
+            twilio_auth_token,
+            replicas: HashMap::new(),
+            settings,
+            _simulator: simulator,
+        };
+        for service in Service::ALL {
+            for index in 0..options.replicas {
+                stack.start_service(service, index).await?;
+            }
+        }
+        Ok(stack)
+    }
+
+    /// Starts one replica of one service, as its binary would.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub async fn start_service(&mut self, service: Service, index: usize) -> Result<()> {
+        let settings = self.settings.get(&(service, index)).context("no such replica")?.clone();
+        let lifecycle = Lifecycle::new();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(service.name())
+            .enable_all()
+            .build()
+            .context("no runtime")?;
+        // As `main` does it: the composition runs on a thread of its own, and what it spawns on the runtime.
+        let (handle, composing) = (runtime.handle().clone(), lifecycle.clone());
+        let started =
+            tokio::task::spawn_blocking(move || handle.block_on(run_service(service, settings, composing))).await;
+        self.replicas.insert((service, index), Replica { lifecycle, runtime: Some(runtime) });
+        started
+            .context("the service ended while it started")?
+            .with_context(|| format!("{} did not start", service.name()))
+    }
+
+    /// Asks one replica to stop and waits for it, as SIGTERM does.
+    ///
+    /// # Errors
+    /// When it does not end in time, or a task of it failed.
+    pub async fn stop_service(&mut self, service: Service, index: usize) -> Result<()> {
+        let Some(replica) = self.replicas.remove(&(service, index)) else { return Ok(()) };
+        replica.lifecycle.finish(Duration::from_secs(20)).await
+    }
+
+    /// Ends one replica at once, wherever it is: nothing of it runs any more, and it finishes nothing.
+    pub fn kill_service(&mut self, service: Service, index: usize) {
+        self.replicas.remove(&(service, index));
+    }
+
+    /// Stops everything in order.
+    ///
+    /// # Errors
+    /// The first one, after all were asked to stop.
+    pub async fn stop(mut self) -> Result<()> {
+        for replica in self.replicas.values() {
+            replica.lifecycle.stop();
+        }
+        let mut outcome = Ok(());
+        let running: Vec<_> = self.replicas.keys().copied().collect();
+        for (service, index) in running {
+            let stopped = self.stop_service(service, index).await;
+            outcome = outcome.and(stopped.with_context(|| format!("{} did not stop in order", service.name())));
+        }
+        outcome
+    }
+
+    /// Cancelled when the given replica has begun to stop: by itself, if nobody asked for it.
+    pub fn stopping(&self, service: Service, index: usize) -> Option<CancellationToken> {
+        self.replicas.get(&(service, index)).map(|replica| replica.lifecycle.stopping())
+    }
+}
+
+async fn run_service(service: Service, values: HashMap<String, String>, lifecycle: Lifecycle) -> Result<()> {
+    let clock = Clock::system();
+    macro_rules! run {
+        ($crate_name:ident) => {{
+            let settings = load($crate_name::DEFAULTS, &values)?;
+            let listeners = $crate_name::Listeners::bind(&settings).await?;
+            $crate_name::run(settings, listeners, clock, lifecycle).await
+        }};
+    }
+    match service {
+        Service::Numbers => run!(numbers),
+        Service::Conversations => run!(conversations),
+        Service::Dispatch => run!(dispatch),
+        Service::Ingest => run!(ingest),
+        Service::Gateway => run!(gateway),
+    }
+}
+
+fn load<T: DeserializeOwned>(defaults: &'static str, values: &HashMap<String, String>) -> Result<T> {
+    Ok(chassis::config::load(defaults, None, &|name| values.get(name).cloned())?)
+}
+
+fn pick(ports: Ports, usual: u16) -> Result<u16> {
+    match ports {
+        Ports::Usual => Ok(usual),
+        Ports::Free => free_port(),
+    }
+}
+
+async fn start_simulator(port: u16, auth_token: &str, receipt_delay: Duration) -> Result<DropGuard> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("port {port} (the carrier simulator's) is taken: stop what listens on it"))?;
+    let stop = CancellationToken::new();
+    let mut config = simulator::Config::new(ACCOUNT_SID, auth_token);
+    config.receipt_delay = receipt_delay;
+    tokio::spawn(simulator::run(config, listener, stop.clone()));
+    Ok(stop.drop_guard())
+}
+
+/// One database and one role per service; created when they are missing.
+async fn create_databases(options: &Options) -> Result<HashMap<Service, String>> {
+    let mut admin = PgConnection::connect(&options.database_url).await.context("PostgreSQL cannot be reached")?;
+    let (address, _) = options.database_url.rsplit_once('/').context("the database address has no database name")?;
+    let (scheme, host) = address.split_once("://").context("the database address has no scheme")?;
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let mut urls = HashMap::new();
+    for service in Service::ALL.into_iter().filter(|service| service.has_database()) {
+        let name = format!("{}{}", options.database_prefix, service.name());
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        let role: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
+            .bind(&name)
+            .fetch_one(&mut admin)
+            .await?;
+        let verb = if role { "alter" } else { "create" };
+        // Names and passwords are made here; nothing of them comes from outside.
+        let statement = format!("{verb} role \"{name}\" login password '{password}'");
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut admin).await?;
+        let database: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(&name)
+            .fetch_one(&mut admin)
+            .await?;
+        if !database {
+            sqlx::query(AssertSqlSafe(format!("create database \"{name}\" owner \"{name}\"")))
+                .execute(&mut admin)
+                .await?;
+        }
+        urls.insert(service, format!("{scheme}://{name}:{password}@{host}/{name}"));
+    }
+    admin.close().await?;
+    Ok(urls)
+}
