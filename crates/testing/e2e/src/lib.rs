@@ -1,0 +1,1 @@
+//! Journeys through all five services at once: see `tests/journeys`. The library is empty.

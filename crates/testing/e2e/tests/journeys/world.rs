@@ -1,0 +1,225 @@
+//! The world of one journey: a stack, a license with people, managers, phones, and what can be counted at the ends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use leaseline::client::{Api, Event, Phones};
+use leaseline::stack::{Options, Ports, Stack};
+use leaseline::token::Signer;
+use serde_json::{Value, json};
+use testkit::Gate;
+use tokio::sync::mpsc;
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct World {
+    pub stack: Stack,
+    pub postgres: Gate,
+    pub nats: Gate,
+    pub signer: Signer,
+    pub outside: Outside,
+}
+
+/// What drives a journey and counts at its ends: two managers and the phones.
+#[derive(Clone)]
+pub struct Outside {
+    pub number: String,
+    pub mia: Api,
+    pub noah: Api,
+    pub phones: Phones,
+    pub gateways: Vec<String>,
+}
+
+impl std::ops::Deref for World {
+    type Target = Outside;
+
+    fn deref(&self) -> &Outside {
+        &self.outside
+    }
+}
+
+/// The phone of person `n`; belongs to nobody.
+pub fn phone(n: usize) -> String {
+    format!("+1415555{:04}", 100 + n)
+}
+
+impl World {
+    /// A stack with one license that has its number, and `people` people.
+    pub async fn start(replicas: usize, people: usize) -> Self {
+        super::secrecy::capture_logs();
+        let database_url = testkit::engine("LEASELINE_TEST_DATABASE_URL");
+        let nats_url = testkit::engine("LEASELINE_TEST_NATS_URL");
+        let postgres = Gate::start(&database_url).await;
+        let nats = Gate::start(&nats_url).await;
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let signer = Signer::new("a-key-of-this-journeys-own-32-bytes-long".to_owned());
+        let settings = [
+            ("LEASELINE_PACE_SEGMENTS_PER_SECOND", "0"),
+            ("LEASELINE_FEED_HEADS_INTERVAL_MS", "1000"),
+            ("LEASELINE_DELIVERY_ATTEMPT_DEADLINE_MS", "4000"),
+            ("LEASELINE_TWILIO_REQUEST_TIMEOUT_MS", "2000"),
+        ];
+        let options = Options {
+            database_url: postgres.through(&database_url),
+            database_prefix: format!("journey_{id}_"),
+            nats_url: nats.through(&nats_url),
+            namespace: format!("j{id}"),
+            ports: Ports::Free,
+            replicas,
+            settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            receipt_delay: Duration::from_millis(20),
+            signer: signer.clone(),
+        };
+        let stack = Stack::start(&options).await.expect("the stack starts");
+        let license = format!("lic-{id}");
+        let gateway = &stack.gateway_urls[0];
+        let backend = Api::new(gateway, &signer.sign("", "service", "backend", "Backend").unwrap());
+        let mia = Api::new(gateway, &signer.sign(&license, "manager", "mia", "Mia Manager").unwrap());
+        let noah = Api::new(gateway, &signer.sign(&license, "manager", "noah", "Noah Manager").unwrap());
+        let company = json!({ "company_name": "Journey Homes", "company_phone": "+14155550199" });
+        backend.put(&format!("/v1/licenses/{license}"), &company).await.expect("the license is created");
+        for n in 0..people {
+            let person = json!({ "kind": "tenant", "name": format!("Tenant {n}"), "phones": [phone(n)] });
+            mia.put(&format!("/v1/people/t{n}"), &person).await.expect("a person is put");
+        }
+        let number = leaseline::dev::wait_for_number(&mia).await.expect("the license gets its number by itself");
+        // Until conversations has heard of the number: before, answers are kept apart (rule 8).
+        let mut feed = mia.feed(Some(0)).await.expect("the feed opens");
+        feed.wait_for("number.changed", PATIENCE, |event| event.kind == "number.changed").await.unwrap();
+        let phones = Phones::new(&stack.simulator_url);
+        let gateways = stack.gateway_urls.clone();
+        Self { stack, postgres, nats, signer, outside: Outside { number, mia, noah, phones, gateways } }
+    }
+
+    pub async fn stop(self) {
+        self.stack.stop().await.expect("the stack stops in order");
+    }
+}
+
+impl Outside {
+    /// The newest position of the feed, as a client learns it that opens it now.
+    pub async fn head(&self) -> u64 {
+        let mut feed = self.mia.feed(None).await.expect("the feed opens");
+        feed.next_block().await.expect("the feed greets").expect("the feed greets").seq
+    }
+
+    /// Sends to person `n` and does not give up: with the same key, as a careful client does.
+    pub async fn send_until_accepted(&self, n: usize, body: &str) -> Value {
+        let key = uuid::Uuid::now_v7().to_string();
+        let recipients = [json!({ "person_id": format!("t{n}") })];
+        let mut last = String::new();
+        for attempt in 0..200 {
+            let api = self.mia.at(&self.gateways[attempt % self.gateways.len()]);
+            match api.send(&key, &recipients, body).await {
+                Ok(answer) if answer.status == 202 => return answer.body["messages"][0].clone(),
+                Ok(answer) => last = format!("{} {}", answer.status, answer.body),
+                Err(error) => last = format!("{error:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the send was never accepted: {last}");
+    }
+
+    /// The phone texts and does not give up: as a carrier with `rp=all` does, only longer.
+    pub async fn text_until_taken(&self, n: usize, body: &str) {
+        for _ in 0..200 {
+            if let Ok(answer) = self.phones.text(&phone(n), &self.number, body).await
+                && answer["webhook_status"] == 200
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the webhook was never taken");
+    }
+
+    /// Texts with exactly this body that the phone got.
+    pub async fn received(&self, n: usize, body: &str) -> usize {
+        let inbox = self.phones.inbox(&phone(n)).await.expect("the simulator answers");
+        inbox.iter().filter(|text| text["body"] == body).count()
+    }
+
+    /// Every message of every conversation, by body: how often, and with which status.
+    pub async fn messages(&self) -> Result<HashMap<String, Vec<String>>> {
+        let mut found: HashMap<String, Vec<String>> = HashMap::new();
+        let conversations = self.noah.get("/v1/conversations?limit=200").await?;
+        for conversation in conversations["items"].as_array().context("no items")? {
+            let id = conversation["conversation_id"].as_str().context("no id")?;
+            let mut path = format!("/v1/conversations/{id}/messages?limit=200");
+            loop {
+                let page = self.noah.get(&path).await?;
+                for message in page["items"].as_array().context("no items")? {
+                    let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+                    found.entry(text("body")).or_default().push(text("status"));
+                }
+                let Some(next) = page["next_cursor"].as_str() else { break };
+                path = format!("/v1/conversations/{id}/messages?limit=200&before={next}");
+            }
+        }
+        Ok(found)
+    }
+
+    /// Waits until each body is in the conversations exactly once with this status.
+    pub async fn wait_for_messages(&self, bodies: &[String], status: &str) {
+        testkit::eventually(&format!("{} messages {status}", bodies.len()), async || {
+            let found = self.messages().await.map_err(|error| format!("{error:#}"))?;
+            let mut wrong = BTreeMap::new();
+            for body in bodies {
+                match found.get(body).map(Vec::as_slice) {
+                    Some([only]) if only == status => {}
+                    other => drop(wrong.insert(body.clone(), format!("{other:?}"))),
+                }
+            }
+            if wrong.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{} are not: {:?}", wrong.len(), wrong.iter().take(3).collect::<Vec<_>>()))
+            }
+        })
+        .await;
+    }
+
+    /// A client of the feed that reconnects whenever its stream ends, at any of the gateways, from a position.
+    pub fn follow(&self, after: u64) -> mpsc::UnboundedReceiver<Event> {
+        let (events, received) = mpsc::unbounded_channel();
+        let (api, gateways) = (self.mia.clone(), self.gateways.clone());
+        tokio::spawn(async move {
+            let mut position = after;
+            for attempt in 0.. {
+                let gateway: &String = &gateways[attempt % gateways.len()];
+                if let Ok(mut feed) = api.at(gateway).feed(Some(position)).await {
+                    while let Ok(Some(block)) = feed.next_block().await {
+                        if block.kind.is_empty() && block.seq == position {
+                            // The greeting: where the stream begins.
+                            continue;
+                        }
+                        position = block.seq;
+                        if events.send(block).is_err() {
+                            return;
+                        }
+                    }
+                }
+                if events.is_closed() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        received
+    }
+}
+
+/// Takes what a client got until it has `count` positions and checks that they are after + 1, after + 2, …
+pub async fn take_in_sequence(events: &mut mpsc::UnboundedReceiver<Event>, after: u64, until: u64) -> Vec<Event> {
+    let mut taken = Vec::new();
+    for expected in after + 1..=until {
+        let event = tokio::time::timeout(PATIENCE, events.recv())
+            .await
+            .unwrap_or_else(|_| panic!("position {expected} of {until} did not come"))
+            .expect("the client goes on");
+        assert_eq!(event.seq, expected, "the feed has a gap or a double");
+        taken.push(event);
+    }
+    taken
+}
