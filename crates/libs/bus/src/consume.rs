@@ -6,12 +6,14 @@
 //! nothing is counted against an event: the batch waits.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use async_nats::jetstream::consumer::pull::MessagesError;
 use async_nats::jetstream::{self, AckKind};
 use chassis::Clock;
 use chrono::{DateTime, Utc};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use proto::Event;
 use proto::catalogue::Consumer;
 use sqlx::{PgPool, PgTransaction};
@@ -26,6 +28,8 @@ const BATCH: usize = 256;
 const PATIENCE: i64 = 2;
 /// Deliveries after which an event that keeps failing becomes a dead letter.
 const MAX_DELIVERIES: i64 = 20;
+/// What the server has handed out reaches a stopping consumer within this time.
+const SETTLE: Duration = Duration::from_millis(50);
 /// Without a pause the server would hand it to our own pull, which has not ended yet.
 const GIVEN_BACK: Duration = Duration::from_millis(500);
 /// How long a stopping consumer waits for what it gives back to reach NATS.
@@ -162,13 +166,7 @@ impl<H: Handler> Runner<H> {
             let batch = tokio::select! {
                 biased;
                 () = stopping.cancelled() => {
-                    // What came already and was not begun need not wait for its time to run out.
-                    while let Some(Some(rest)) = batches.next().now_or_never() {
-                        for message in rest.into_iter().flatten() {
-                            let _ = message.ack_with(AckKind::Nak(Some(GIVEN_BACK))).await;
-                        }
-                    }
-                    let _ = tokio::time::timeout(FLUSH, self.bus.client().flush()).await;
+                    self.hand_back(batches).await;
                     return Ok(());
                 }
                 batch = batches.next() => batch,
@@ -187,6 +185,19 @@ impl<H: Handler> Runner<H> {
                 return Err(error.into());
             }
         }
+    }
+
+    /// Gives back what was handed out and not begun: it need not wait for its time to run out. Best effort.
+    async fn hand_back(&self, mut batches: impl Stream<Item = Vec<Result<jetstream::Message, MessagesError>>> + Unpin) {
+        // Not polled meanwhile, so that nothing more is asked for while the last of it arrives.
+        tokio::time::sleep(SETTLE).await;
+        for _ in 0..2 {
+            let Some(Some(rest)) = batches.next().now_or_never() else { break };
+            for message in rest.into_iter().flatten() {
+                let _ = message.ack_with(AckKind::Nak(Some(GIVEN_BACK))).await;
+            }
+        }
+        let _ = tokio::time::timeout(FLUSH, self.bus.client().flush()).await;
     }
 
     /// Applies one batch to its end: every message is acknowledged, given back, or a dead letter.
@@ -277,7 +288,11 @@ impl<H: Handler> Runner<H> {
         if events.is_empty() {
             return Ok(None);
         }
-        let done = self.handler.handle(&mut tx, &events).await?;
+        // A panic is a mistake that comes again with the same event: it must not take the service down each time.
+        let done = AssertUnwindSafe(self.handler.handle(&mut tx, &events))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(HandleError::Permanent(anyhow::anyhow!("the handler panicked"))))?;
         tx.commit().await.transient()?;
         Ok(Some(done))
     }

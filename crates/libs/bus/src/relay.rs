@@ -69,7 +69,7 @@ impl Relay {
                     delay = (delay * 2).min(Duration::from_secs(2));
                     if matches!(error, RelayError::Publish(_)) {
                         // The stream may be gone (a new server): declaring is idempotent.
-                        let _ = stopping.run_until_cancelled(self.bus.declare()).await;
+                        let _ = stopping.run_until_cancelled(Box::pin(self.bus.declare())).await;
                     }
                     delay
                 }

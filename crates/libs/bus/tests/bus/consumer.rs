@@ -84,6 +84,21 @@ async fn one_poison_event_becomes_a_dead_letter_and_its_neighbours_are_applied_o
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_over_an_event_goes_on_with_the_others() {
+    let world = World::new().await;
+    let probe = probe().fail("m5", Failure::Panic);
+    let names = names(10);
+    world.start_relay();
+    world.start(&probe);
+    gather(&world, &probe, &names).await;
+    let letters = world.until_dead_letters(1).await;
+    assert_eq!(letters[0].reason, "cannot apply the events ever: the handler panicked");
+    let others: Vec<_> = with_gate(&names).into_iter().filter(|name| name != "m5").collect();
+    world.until_applied_once(PROGRESSED, &others).await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_event_that_fails_again_and_again_holds_up_nobody() {
     let world = World::new().await;
     let probe = probe().fail("m3", Failure::Transient(u32::MAX));

@@ -41,6 +41,7 @@ pub(crate) enum Failure {
     /// Fails so many times, then no more.
     Transient(u32),
     Permanent,
+    Panic,
 }
 
 /// Clones are the same probe: several replicas of one service.
@@ -102,7 +103,7 @@ impl<E> Probe<E> {
         match failure {
             Failure::Transient(0) => return None,
             Failure::Transient(left) => *left -= 1,
-            Failure::Permanent => {}
+            Failure::Permanent | Failure::Panic => {}
         }
         Some(*failure)
     }
@@ -141,6 +142,7 @@ impl<E: Named> Handler for Probe<E> {
             match self.failure_of(name) {
                 Some(Failure::Transient(_)) => Err(anyhow::anyhow!("not today")).transient()?,
                 Some(Failure::Permanent) => Err(anyhow::anyhow!("never\never")).permanent()?,
+                Some(Failure::Panic) => panic!("a mistake of the handler"),
                 None => {}
             }
         }

@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) stopping: CancellationToken,
     _stop: DropGuard,
+    _database: testkit::Database,
 }
 
 pub(crate) fn names(count: usize) -> Vec<String> {
@@ -42,8 +43,9 @@ impl World {
         bus.declare_until_done().await;
         let stopping = CancellationToken::new();
         Self {
-            pool: database.pool,
-            url: database.url,
+            pool: database.pool.clone(),
+            url: database.url.clone(),
+            _database: database,
             nats,
             bus,
             clock: testkit::clock(),
