@@ -21,8 +21,9 @@ use crate::store::licenses::FeedRange;
 const QUEUE: usize = 10_000;
 /// Entries read in one go.
 const BATCH: i64 = 1_000;
-/// Entries of one push: stays far below the largest NATS payload (1 MiB) with 1,600-character texts.
-const PUSH: usize = 50;
+/// A push ends with the entry that takes it over this size: far below the largest NATS payload (1 MiB), as an entry
+/// is at most some 30 KiB.
+const PUSH_BYTES: usize = 256 * 1024;
 
 /// Hands committed ranges to the pushing loop. Never waits.
 #[derive(Debug, Clone)]
@@ -107,11 +108,27 @@ async fn push_range(pool: &PgPool, bus: &Bus, ranges: &[FeedRange]) -> anyhow::R
         feed::load(&mut connection, ranges).await?
     };
     for of_license in entries.chunk_by(|left, right| left.license_id == right.license_id) {
-        for part in of_license.chunks(PUSH) {
+        for part in cut(of_license) {
             publish(bus, part).await?;
         }
     }
     Ok(())
+}
+
+/// Consecutive entries in pushes of bounded size.
+fn cut(mut entries: &[FeedEntry]) -> Vec<&[FeedEntry]> {
+    let mut pushes = Vec::new();
+    while !entries.is_empty() {
+        let mut bytes = 0;
+        let fit = entries.iter().position(|entry| {
+            bytes += entry.encoded_len();
+            bytes > PUSH_BYTES
+        });
+        let (push, rest) = entries.split_at(fit.map_or(entries.len(), |last| last + 1));
+        pushes.push(push);
+        entries = rest;
+    }
+    pushes
 }
 
 async fn publish(bus: &Bus, entries: &[FeedEntry]) -> anyhow::Result<()> {
@@ -128,6 +145,22 @@ mod tests {
 
     fn range(license: &str, first: i64, last: i64) -> FeedRange {
         FeedRange { license_id: LicenseId::parse(license).unwrap(), first, last }
+    }
+
+    #[test]
+    fn a_push_is_bounded_and_no_entry_is_left_out() {
+        let content = FeedEntry {
+            content: Some(proto::conversations::feed_entry::Content::MessageCreated(proto::conversations::Message {
+                body: "x".repeat(20_000),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let entries: Vec<FeedEntry> = (0..100).map(|seq| FeedEntry { seq, ..content.clone() }).collect();
+        let pushes = cut(&entries);
+        assert!(pushes.iter().all(|push| push.iter().map(FeedEntry::encoded_len).sum::<usize>() < 2 * PUSH_BYTES));
+        assert_eq!(pushes.concat(), entries);
+        assert!(cut(&[]).is_empty());
     }
 
     #[test]
