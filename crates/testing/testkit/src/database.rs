@@ -10,12 +10,31 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 /// Keeps two processes from building the same template: any number that nobody else locks.
 const TEMPLATE_LOCK: i64 = 0x6c65_6173;
 
-/// A database of one test's own.
+/// A database of one test's own. Dropped with this value, whoever is still connected.
 #[derive(Debug)]
 pub struct Database {
     pub pool: PgPool,
     /// For a service that makes its own pool.
     pub url: String,
+    name: String,
+    admin: PgConnectOptions,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (admin, name) = (self.admin.clone(), self.name.clone());
+        // A test's runtime may be ending: this needs one of its own.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut admin = PgConnection::connect_with(&admin).await?;
+                sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut admin).await
+            })
+        });
+        if !matches!(dropping.join(), Ok(Ok(_))) {
+            eprintln!("the database {} is left behind", self.name);
+        }
+    }
 }
 
 /// Creates a database with the given sets of migrations (bookkeeping table, migrations).
@@ -32,11 +51,12 @@ pub async fn database(sets: &[(&str, &'static Migrator)]) -> Database {
     admin.close().await.expect("the administrator's connection closes");
     let pool = PgPoolOptions::new()
         .max_connections(8)
-        .connect_with(options.database(&name))
+        .connect_with(options.clone().database(&name))
         .await
         .expect("the new database answers");
     let (server, _) = url.rsplit_once('/').expect("the address ends with a database");
-    Database { pool, url: format!("{server}/{name}") }
+    let url = format!("{server}/{name}");
+    Database { pool, url, name, admin: options }
 }
 
 async fn build_template(

@@ -62,6 +62,28 @@ impl Engines {
     }
 }
 
+impl Engines {
+    /// Removes the engines of a folder, running or not, with all their data.
+    ///
+    /// # Errors
+    /// When the folder cannot be removed.
+    pub fn remove(dir: &Path) -> Result<()> {
+        let Ok(dir) = fs::canonicalize(dir) else { return Ok(()) };
+        let user = runs_as_root().then_some("postgres");
+        let home = postgres_home(&dir, user)?;
+        if let Ok(bin) = find_postgres() {
+            stop_leftover_postgres(&bin, &home.join("data"), user);
+        }
+        stop_leftover_nats(&dir.join("nats.pid"), &dir.join("nats"));
+        for folder in [home, dir] {
+            if folder.exists() {
+                fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Engines {
     fn drop(&mut self) {
         for (name, child) in &mut self.children {
@@ -155,7 +177,7 @@ fn start_postgres(dir: &Path, durability: Durability, children: &mut Vec<(&'stat
         let mut check = Command::new(bin.join("pg_isready"));
         check.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().is_ok_and(|status| status.success())
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !ready() {
         if Instant::now() > deadline {
             bail!("PostgreSQL does not get ready; see {}", dir.join("postgres.log").display());
@@ -329,7 +351,7 @@ fn stop_leftover_nats(pid_file: &Path, store: &Path) {
 }
 
 fn wait_until_open(name: &str, port: u16, log: &Path, children: &mut [(&'static str, Child)]) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         let ended = children.last_mut().is_some_and(|(_, child)| !matches!(child.try_wait(), Ok(None)));
         if ended || Instant::now() > deadline {

@@ -10,7 +10,7 @@ use engines::{Durability, Engines};
 
 /// Runs a command beside a PostgreSQL and a NATS of its own.
 ///
-/// The command gets LEASELINE_TEST_DATABASE_URL and LEASELINE_TEST_NATS_URL; an engine whose variable is set already
+/// The command gets `LEASELINE_TEST_DATABASE_URL` and `LEASELINE_TEST_NATS_URL`; an engine whose variable is set already
 /// is used and not started.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -37,6 +37,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (program, rest) = arguments.command.split_first().context("no command was given")?;
+    // What an earlier run left is of no use to anybody.
+    Engines::remove(&arguments.dir)?;
     let given = (std::env::var(DATABASE).ok(), std::env::var(NATS).ok());
     let engines = Engines::start(&arguments.dir, Durability::Process, given.0, given.1)?;
     let status = Command::new(program)

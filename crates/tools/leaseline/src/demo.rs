@@ -3,7 +3,7 @@
 //! Every line is printed only after the step really happened; the first step that does not happen ends the demo
 //! with an error.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -26,14 +26,9 @@ const ANSWER: &str = "Yes, 3 pm is perfect — thank you!";
 /// # Errors
 /// The step that did not happen.
 pub async fn run(dir: PathBuf) -> Result<()> {
-    if let Some(environment) = Environment::find(&dir)? {
-        if let Ok(gateway) = environment.get("LEASELINE_GATEWAY_URL") {
-            if Api::new(gateway, environment.get("LEASELINE_MANAGER_TOKEN")?).get("/v1/settings").await.is_ok() {
-                println!("playing against the running stack at {gateway}\n");
-                let signer = dev::signer(&dir)?;
-                return play(gateway, environment.get("LEASELINE_SIMULATOR_URL")?, &signer).await;
-            }
-        }
+    if let Some((gateway, simulator)) = find_running(&dir).await? {
+        println!("playing against the running stack at {gateway}\n");
+        return play(&gateway, &simulator, &dev::signer(&dir)?).await;
     }
     println!("no stack is running: starting one for the demo\n");
     let dir = dir.join("demo");
@@ -57,6 +52,14 @@ pub async fn run(dir: PathBuf) -> Result<()> {
     };
     stack.stop().await?;
     played
+}
+
+/// The addresses of the stack that runs in this folder. A killed stack leaves its file behind: it is asked.
+async fn find_running(dir: &Path) -> Result<Option<(String, String)>> {
+    let Some(environment) = Environment::find(dir)? else { return Ok(None) };
+    let gateway = environment.get("LEASELINE_GATEWAY_URL")?;
+    let answers = Api::new(gateway, environment.get("LEASELINE_MANAGER_TOKEN")?).get("/v1/settings").await.is_ok();
+    Ok(answers.then_some((gateway.to_owned(), environment.get("LEASELINE_SIMULATOR_URL")?.to_owned())))
 }
 
 fn plural(count: &Value, word: &str) -> String {

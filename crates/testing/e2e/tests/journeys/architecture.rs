@@ -27,8 +27,7 @@ fn services_depend_on_libs_and_libs_on_domain_and_never_a_service_on_a_service()
                 continue;
             }
             let allowed = match from {
-                "crates/services/" => *to == "crates/libs/",
-                "crates/libs/" => *to == "crates/libs/",
+                "crates/services/" | "crates/libs/" => *to == "crates/libs/",
                 _ => true,
             };
             assert!(allowed, "{} must not depend on {}", package.name, dependency.name);
