@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{self, consumer, stream};
+use chassis::{Health, Lifecycle};
 use proto::catalogue::{CONSUMERS, DEAD_LETTER_PREFIX, DEAD_LETTERS, Retention, STREAMS};
 use tokio::sync::watch;
 
@@ -41,6 +42,32 @@ pub struct Bus {
 }
 
 impl Bus {
+    /// The bus of a service: connected in the background, watched by its readiness, and declaring the catalogue.
+    ///
+    /// # Errors
+    /// Only for an unusable address.
+    pub async fn start(
+        settings: &NatsSettings,
+        name: &str,
+        health: &Health,
+        lifecycle: &Lifecycle,
+    ) -> Result<Self, BusError> {
+        let bus = Self::connect(settings, name).await?;
+        health.check("nats", {
+            let bus = bus.clone();
+            move || std::future::ready(bus.check())
+        });
+        lifecycle.spawn("declare streams", {
+            let (bus, stopping) = (bus.clone(), lifecycle.stopping());
+            async move {
+                // Stopped before: the next start declares.
+                let _ = stopping.run_until_cancelled(bus.declare_until_done()).await;
+                Ok(())
+            }
+        });
+        Ok(bus)
+    }
+
     /// Connects in the background: returns at once, also when NATS is away.
     ///
     /// # Errors

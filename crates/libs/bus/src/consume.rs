@@ -355,22 +355,10 @@ async fn give_back<E>(part: &[InHand<E>], delay: impl Fn(&InHand<E>) -> Duration
     }
 }
 
-/// True when no event can be the cause: the connection is lost, or the server shuts down, takes no connections or no
-/// writes. A statement that was too slow is not among it: that may well be the event's doing.
+/// True when no event can be the cause.
 fn is_database_away(error: &HandleError) -> bool {
     let HandleError::Transient(cause) = error else { return false };
-    cause.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(|error| match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|state| {
-            // Connection lost, no resources, shut down, read-only.
-            ["08", "53", "57P", "25006"].iter().any(|class| state.starts_with(class))
-        }),
-        _ => false,
-    })
+    cause.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(chassis::database::is_away)
 }
 
 /// 100 ms, 200 ms, … up to 30 s.

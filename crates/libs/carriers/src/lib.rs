@@ -12,13 +12,11 @@ mod carrier;
 #[cfg(test)]
 mod harness;
 mod outcome;
-mod secret;
 pub mod twilio;
 mod webhooks;
 
 pub use carrier::{Carrier, NumberOrder, NumberSearch, NumberWebhooks, OutboundMessage, OwnedNumber};
 pub use outcome::{CallError, NumberRefusal, NumberRefusalKind, Refusal, SendOutcome, refusal_code};
-pub use secret::Secret;
 pub use webhooks::{
     InboundMedia, InboundMessage, MalformedWebhook, Receipt, ReceiptStatus, SignatureError, WebhookAnswer,
     WebhookRequest, Webhooks,

@@ -14,11 +14,23 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 
 use crate::fault::Fault;
+use crate::health::Health;
 use crate::settings::DatabaseSettings;
 
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
 /// A transaction that does nothing for so long holds locks and blocks vacuum for nobody's good.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(1);
+/// Every statement of a service looks up rows by key, for a few or for some hundred keys of an array. The planner does
+/// not know how long the array will be, and without fresh statistics it prefers to read whole tables: a path that
+/// costs more as history grows. So it is told to take indexes, and to plan once for each statement and connection. The
+/// penalties would make it compile what it cannot avoid (jit).
+const LOOK_UPS_BY_KEY: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+];
 /// A connection that came back less than this ago has just proved that it works.
 const PROVEN_FOR: Duration = Duration::from_secs(1);
 const MIGRATION_DEADLINE: Duration = Duration::from_mins(1);
@@ -36,7 +48,8 @@ pub fn connect(settings: &DatabaseSettings, application_name: &str) -> anyhow::R
         .options([
             ("statement_timeout", settings.statement_timeout_ms.to_string()),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
-        ]);
+        ])
+        .options(LOOK_UPS_BY_KEY);
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(Duration::from_millis(settings.acquire_timeout_ms))
@@ -78,6 +91,25 @@ pub async fn check(pool: PgPool) -> Result<(), String> {
     }
 }
 
+/// The pool of a service, brought up to date and watched by its readiness: [`connect`], [`migrate`], [`check`].
+///
+/// # Errors
+/// When the settings are unusable, or PostgreSQL does not come within a minute.
+pub async fn start(
+    settings: &DatabaseSettings,
+    application_name: &str,
+    sets: &[(&str, &'static Migrator)],
+    health: &Health,
+) -> anyhow::Result<PgPool> {
+    let pool = connect(settings, application_name)?;
+    health.check("database", {
+        let pool = pool.clone();
+        move || check(pool.clone())
+    });
+    migrate(&pool, sets).await.context("the database cannot be brought up to date")?;
+    Ok(pool)
+}
+
 /// Brings the database up to date. Each set of migrations is numbered on its own and keeps its books in its own table.
 ///
 /// Waits up to a minute for PostgreSQL. Several replicas may do this at once: an advisory lock lets one work and
@@ -114,9 +146,9 @@ async fn connect_patiently(pool: &PgPool) -> anyhow::Result<PgConnection> {
     }
 }
 
-/// True when the same statement may well succeed later: the database is away, overloaded, or chose this transaction
-/// to give way to another.
-pub fn is_transient(error: &sqlx::Error) -> bool {
+/// True when no statement can be the cause: the connection is lost, or the server shuts down, takes no connections or no
+/// writes. A statement that was too slow is not among it: that may well be its own doing.
+pub fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::PoolTimedOut
@@ -124,11 +156,18 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|state| {
-            // Connection lost, serialization failure or deadlock, no resources, shut down or timed out.
-            ["08", "40", "53", "57"].iter().any(|class| state.starts_with(class))
+            // Connection lost, no resources, shut down, read-only.
+            ["08", "53", "57P", "25006"].iter().any(|class| state.starts_with(class))
         }),
         _ => false,
     }
+}
+
+/// True when the same statement may well succeed later: the database is away, was too slow, or chose this transaction
+/// to give way to another.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    is_away(error) || state.is_some_and(|state| state.starts_with("40") || state.starts_with("57"))
 }
 
 /// What a caller is told about a database error that has no meaning of its own. Log the error before: the fault

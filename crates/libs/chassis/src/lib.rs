@@ -26,5 +26,5 @@ pub use health::Health;
 pub use lifecycle::Lifecycle;
 pub use secret::Secret;
 pub use settings::{
-    AdminSettings, DatabaseSettings, LogFormat, LogSettings, ProcessSettings, ShutdownSettings, TracingSettings,
+    DatabaseSettings, ListenSettings, LogFormat, LogSettings, ProcessSettings, ShutdownSettings, TracingSettings,
 };

@@ -13,15 +13,15 @@ use crate::Secret;
 /// so that the sections stand at the top of its file as `[admin]`, `[log]`, `[tracing]` and `[shutdown]`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ProcessSettings {
-    pub admin: AdminSettings,
+    pub admin: ListenSettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
     pub shutdown: ShutdownSettings,
 }
 
-/// `[admin]`: where health and metrics are served. Not for the public.
+/// `[grpc]`, `[http]`, `[admin]`: where something is served.
 #[derive(Clone, Debug, Deserialize)]
-pub struct AdminSettings {
+pub struct ListenSettings {
     /// Address and port, for example `127.0.0.1:9100`.
     pub listen: String,
 }

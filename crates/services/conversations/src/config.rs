@@ -1,22 +1,17 @@
 //! The service's settings. Their comments and defaults stand in `defaults.toml`.
 
 use bus::NatsSettings;
-use chassis::{DatabaseSettings, ProcessSettings};
+use chassis::{DatabaseSettings, ListenSettings, ProcessSettings};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
-    pub grpc: GrpcSettings,
+    pub grpc: ListenSettings,
     pub database: DatabaseSettings,
     pub nats: NatsSettings,
     pub phone_numbers: PhoneNumberSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct GrpcSettings {
-    pub listen: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

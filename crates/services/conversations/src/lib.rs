@@ -22,7 +22,7 @@ use proto::catalogue;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 
-pub use config::{GrpcSettings, PhoneNumberSettings, Settings};
+pub use config::{PhoneNumberSettings, Settings};
 
 /// Every setting with its default and its comment.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -58,28 +58,9 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     let health = Health::new();
     health::serve_admin(listeners.admin, &health, &lifecycle);
 
-    let pool = database::connect(&settings.database, "conversations")?;
-    health.check("database", {
-        let pool = pool.clone();
-        move || database::check(pool.clone())
-    });
-    database::migrate(&pool, &[("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)]).await?;
-
-    let bus = Bus::connect(&settings.nats, "conversations").await?;
-    health.check("nats", {
-        let bus = bus.clone();
-        move || std::future::ready(bus.check())
-    });
-    lifecycle.spawn("declare streams", {
-        let (bus, stopping) = (bus.clone(), lifecycle.stopping());
-        async move {
-            tokio::select! {
-                () = bus.declare_until_done() => {}
-                () = stopping.cancelled() => {}
-            }
-            Ok(())
-        }
-    });
+    let migrations = [("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)];
+    let pool = database::start(&settings.database, "conversations", &migrations, &health).await?;
+    let bus = Bus::start(&settings.nats, "conversations", &health, &lifecycle).await?;
 
     let relay = Relay::new(pool.clone(), bus.clone());
     lifecycle.spawn("relay the outbox", relay.clone().run(lifecycle.stopping()));
@@ -104,12 +85,12 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     consume!(
         "follow sends",
         catalogue::CONVERSATIONS_MESSAGE_PROGRESSED,
-        events::MessageProgressed::new(pusher.clone())
+        events::Reported::<proto::dispatch::MessageProgressed>::new(pusher.clone())
     );
     consume!(
         "follow receipts",
         catalogue::CONVERSATIONS_RECEIPT_RECEIVED,
-        events::ReceiptReceived::new(pusher.clone())
+        events::Reported::<proto::ingest::ReceiptReceived>::new(pusher.clone())
     );
 
     let routes = rpc::routes(rpc::Context { pool, clock, relay, pusher, phone_numbers: settings.phone_numbers });

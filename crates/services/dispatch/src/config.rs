@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bus::NatsSettings;
-use chassis::{DatabaseSettings, ProcessSettings, Secret};
+use carriers::twilio::TwilioSettings;
+use chassis::{DatabaseSettings, ListenSettings, ProcessSettings};
 use serde::Deserialize;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Settings {
-    pub grpc: GrpcSettings,
+    pub grpc: ListenSettings,
     pub database: DatabaseSettings,
     pub nats: NatsSettings,
     pub pace: PaceSettings,
@@ -18,19 +19,6 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
-}
-
-impl AsRef<ProcessSettings> for Settings {
-    fn as_ref(&self) -> &ProcessSettings {
-        &self.process
-    }
-}
-
-/// `[grpc]`
-#[derive(Clone, Debug, Deserialize)]
-pub struct GrpcSettings {
-    /// Address and port.
-    pub listen: String,
 }
 
 /// `[pace]`
@@ -63,18 +51,6 @@ impl DeliverySettings {
     pub fn give_up_after(&self) -> Duration {
         Duration::from_secs(self.give_up_after_s.into())
     }
-}
-
-/// `[twilio]`
-#[derive(Clone, Debug, Deserialize)]
-pub struct TwilioSettings {
-    /// `https://api.twilio.com` or the simulator.
-    pub base_url: String,
-    /// `AC` and 32 hexadecimal digits.
-    pub account_sid: String,
-    pub auth_token: Secret,
-    /// Of one call.
-    pub request_timeout_ms: u64,
 }
 
 /// `[webhooks]`

@@ -16,14 +16,13 @@ mod store;
 mod sweep;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use bus::{Bus, Relay};
 use carriers::Carrier;
-use carriers::twilio::{Twilio, TwilioConfig};
+use carriers::twilio::Twilio;
 use chassis::serve::{listen, serve_grpc};
-use chassis::{Clock, Health, Lifecycle, health};
+use chassis::{Clock, Health, Lifecycle, database, health};
 use proto::catalogue::{DISPATCH_MESSAGE_QUEUED, DISPATCH_NUMBER_ASSIGNED, DISPATCH_RECEIPT_RECEIVED};
 use proto::dispatch::dispatch_service_server::DispatchServiceServer;
 use tokio::net::TcpListener;
@@ -31,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use url::Url;
 
-pub use self::config::{DeliverySettings, GrpcSettings, PaceSettings, Settings, TwilioSettings, WebhookSettings};
+pub use self::config::{DeliverySettings, PaceSettings, Settings, WebhookSettings};
 use self::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler};
 use self::model::Pace;
 use self::rpc::Rpc;
@@ -72,10 +71,11 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     let limits = read_limits(&settings)?;
     let carriers = connect_carriers(&settings)?;
 
-    let pool = chassis::database::connect(&settings.database, "dispatch")?;
-    chassis::database::migrate(&pool, &[("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)]).await?;
-    let bus = Bus::connect(&settings.nats, "dispatch").await?;
-    lifecycle.spawn("declare streams", declare(bus.clone(), lifecycle.stopping()));
+    let health = Health::new();
+    health::serve_admin(listeners.admin, &health, &lifecycle);
+    let migrations = [("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)];
+    let pool = database::start(&settings.database, "dispatch", &migrations, &health).await?;
+    let bus = Bus::start(&settings.nats, "dispatch", &health, &lifecycle).await?;
 
     let store = Store::new(pool.clone());
     let hint = Hint::default();
@@ -136,19 +136,7 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
         DispatchServiceServer::new(Rpc::new(store, clock, limits.pace)).max_decoding_message_size(MESSAGE_LIMIT);
     serve_grpc("gRPC", listeners.grpc, Routes::new(service), &lifecycle);
 
-    let health = Health::new();
-    health.check("database", move || chassis::database::check(pool.clone()));
-    health.check("nats", move || std::future::ready(bus.check()));
-    health::serve_admin(listeners.admin, &health, &lifecycle);
     health.mark_started();
-    Ok(())
-}
-
-async fn declare(bus: Bus, stopping: CancellationToken) -> anyhow::Result<()> {
-    tokio::select! {
-        () = bus.declare_until_done() => {}
-        () = stopping.cancelled() => {}
-    }
     Ok(())
 }
 
@@ -174,12 +162,7 @@ fn read_limits(settings: &Settings) -> anyhow::Result<Limits> {
 }
 
 fn connect_carriers(settings: &Settings) -> anyhow::Result<Carriers> {
-    let base_url = Url::parse(&settings.twilio.base_url).context("`twilio.base_url` is not an address")?;
-    let auth_token = carriers::Secret::new(settings.twilio.auth_token.expose());
-    ensure!(!settings.twilio.auth_token.is_empty(), "`twilio.auth_token` is not set");
-    let config = TwilioConfig::new(settings.twilio.account_sid.as_str(), auth_token, base_url)
-        .with_timeout(Duration::from_millis(settings.twilio.request_timeout_ms));
-    let twilio = Twilio::new(config).context("the settings of `[twilio]` are not usable")?;
+    let twilio = Twilio::new(&settings.twilio)?;
     let receipts = Url::parse(&settings.webhooks.base_url)
         .context("`webhooks.base_url` must be the public address of ingest, for example https://hooks.example.com")?;
     Ok(Carriers::new([Arc::new(twilio) as Arc<dyn Carrier>], receipts))

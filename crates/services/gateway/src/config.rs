@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use bus::NatsSettings;
-use chassis::{ProcessSettings, Secret};
+use chassis::{ListenSettings, ProcessSettings, Secret};
 use serde::Deserialize;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Settings {
-    pub http: HttpSettings,
+    pub http: ListenSettings,
     pub cors: CorsSettings,
     pub auth: AuthSettings,
     pub upstreams: UpstreamSettings,
@@ -17,19 +17,6 @@ pub struct Settings {
     pub nats: NatsSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
-}
-
-impl AsRef<ProcessSettings> for Settings {
-    fn as_ref(&self) -> &ProcessSettings {
-        &self.process
-    }
-}
-
-/// `[http]`
-#[derive(Clone, Debug, Deserialize)]
-pub struct HttpSettings {
-    /// Address and port of the public listener.
-    pub listen: String,
 }
 
 /// `[cors]`

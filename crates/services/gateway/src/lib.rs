@@ -24,7 +24,7 @@ use chassis::serve::{listen, serve_http};
 use chassis::{Clock, Health, Lifecycle};
 use tokio::net::TcpListener;
 
-pub use config::{AuthSettings, CorsSettings, FeedSettings, HttpSettings, Settings, UpstreamSettings};
+pub use config::{AuthSettings, CorsSettings, FeedSettings, Settings, UpstreamSettings};
 
 use crate::auth::Verifier;
 use crate::feed::Feeds;

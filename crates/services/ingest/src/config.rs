@@ -1,31 +1,18 @@
 //! The settings of ingest. `defaults.toml` is the reference; here are only the shapes.
 
 use bus::NatsSettings;
-use chassis::{ProcessSettings, Secret};
+use chassis::{ListenSettings, ProcessSettings, Secret};
 use serde::Deserialize;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Settings {
-    pub http: HttpSettings,
+    pub http: ListenSettings,
     pub webhooks: WebhookSettings,
     pub twilio: TwilioSettings,
     pub nats: NatsSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
-}
-
-impl AsRef<ProcessSettings> for Settings {
-    fn as_ref(&self) -> &ProcessSettings {
-        &self.process
-    }
-}
-
-/// `[http]`
-#[derive(Clone, Debug, Deserialize)]
-pub struct HttpSettings {
-    /// Address and port.
-    pub listen: String,
 }
 
 /// `[webhooks]`

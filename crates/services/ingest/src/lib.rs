@@ -18,7 +18,7 @@ use chassis::{Clock, Health, Lifecycle, health};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::config::{HttpSettings, Settings, TwilioSettings, WebhookSettings};
+pub use self::config::{Settings, TwilioSettings, WebhookSettings};
 use self::http::Receiver;
 use self::public_url::PublicUrl;
 use self::twilio::TwilioAccount;

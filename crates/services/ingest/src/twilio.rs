@@ -1,6 +1,6 @@
 //! Our account at Twilio, as far as its webhooks go: who signs them, and whose they say they are.
 
-use carriers::{Secret, twilio::TwilioWebhooks};
+use carriers::twilio::TwilioWebhooks;
 use url::form_urlencoded;
 
 use crate::config::TwilioSettings;
@@ -15,9 +15,8 @@ pub(crate) struct TwilioAccount {
 
 impl TwilioAccount {
     pub(crate) fn new(settings: &TwilioSettings) -> Self {
-        let tokens = settings.auth_tokens.iter().map(|token| Secret::new(token.expose())).collect();
         let account_sid = Some(settings.account_sid.clone()).filter(|sid| !sid.is_empty());
-        Self { webhooks: TwilioWebhooks::new(tokens), account_sid }
+        Self { webhooks: TwilioWebhooks::new(settings.auth_tokens.clone()), account_sid }
     }
 
     /// Does this form, whose signature is good, belong to our account? A form that names no account does not, nor

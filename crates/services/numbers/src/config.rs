@@ -2,20 +2,18 @@
 //!
 //! Addresses are checked here, at start, so that a wrong one is found before a number is bought with it.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, bail};
 use bus::NatsSettings;
 use carriers::NumberWebhooks;
-use carriers::twilio::{Twilio, TwilioConfig};
-use chassis::{DatabaseSettings, ProcessSettings, Secret};
+use carriers::twilio::TwilioSettings;
+use chassis::{DatabaseSettings, ListenSettings, ProcessSettings};
 use serde::Deserialize;
 use url::Url;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Settings {
-    pub grpc: GrpcSettings,
+    pub grpc: ListenSettings,
     pub database: DatabaseSettings,
     pub nats: NatsSettings,
     pub twilio: TwilioSettings,
@@ -23,46 +21,6 @@ pub struct Settings {
     pub phone_numbers: PhoneNumberSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
-}
-
-impl AsRef<ProcessSettings> for Settings {
-    fn as_ref(&self) -> &ProcessSettings {
-        &self.process
-    }
-}
-
-/// `[grpc]`
-#[derive(Clone, Debug, Deserialize)]
-pub struct GrpcSettings {
-    /// Address and port.
-    pub listen: String,
-}
-
-/// `[twilio]`
-#[derive(Clone, Debug, Deserialize)]
-pub struct TwilioSettings {
-    pub base_url: String,
-    pub account_sid: String,
-    pub auth_token: Secret,
-    pub request_timeout_ms: u64,
-}
-
-impl TwilioSettings {
-    /// How long one call to the carrier may take.
-    pub(crate) fn request_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_timeout_ms)
-    }
-
-    /// The adapter. Does not connect.
-    pub(crate) fn carrier(&self) -> anyhow::Result<Twilio> {
-        let base_url = Url::parse(&self.base_url).context("LEASELINE_TWILIO_BASE_URL is not an address")?;
-        if self.auth_token.is_empty() {
-            bail!("no carrier credentials are configured; set LEASELINE_TWILIO_AUTH_TOKEN");
-        }
-        let token = carriers::Secret::new(self.auth_token.expose());
-        let config = TwilioConfig::new(&self.account_sid, token, base_url).with_timeout(self.request_timeout());
-        Twilio::new(config).context("the [twilio] settings are not usable")
-    }
 }
 
 /// `[webhooks]`
@@ -114,7 +72,7 @@ mod tests {
         assert_eq!(settings.grpc.listen, "127.0.0.1:9001");
         assert_eq!(settings.process.admin.listen, "127.0.0.1:9101");
         assert!(settings.twilio.auth_token.is_empty());
-        assert!(settings.twilio.carrier().is_err());
+        assert!(carriers::twilio::Twilio::new(&settings.twilio).is_err());
         assert!(settings.webhooks.for_twilio().is_err());
         assert!(!settings.phone_numbers.allow_fictional);
     }

@@ -12,15 +12,15 @@ mod store;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use bus::{Bus, Relay};
+use carriers::twilio::Twilio;
 use chassis::{Clock, Health, Lifecycle, database, health, serve};
 use proto::numbers::numbers_service_server::NumbersServiceServer;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use crate::acquire::Acquirer;
-pub use crate::config::{GrpcSettings, PhoneNumberSettings, Settings, TwilioSettings, WebhookSettings};
+pub use crate::config::{PhoneNumberSettings, Settings, WebhookSettings};
 use crate::rpc::Rpc;
 use crate::store::Store;
 
@@ -52,43 +52,21 @@ impl Listeners {
 
 /// Composes the service and starts it on the lifecycle.
 pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecycle: Lifecycle) -> anyhow::Result<()> {
-    let carrier = Arc::new(settings.twilio.carrier()?);
+    let carrier = Arc::new(Twilio::new(&settings.twilio)?);
     let webhooks = settings.webhooks.for_twilio()?;
-    let pool = database::connect(&settings.database, "numbers")?;
-    let bus = Bus::connect(&settings.nats, "numbers").await?;
 
     let health = Health::new();
-    health.check("database", {
-        let pool = pool.clone();
-        move || database::check(pool.clone())
-    });
-    health.check("nats", {
-        let bus = bus.clone();
-        move || std::future::ready(bus.check())
-    });
     health::serve_admin(listeners.admin, &health, &lifecycle);
-
-    database::migrate(&pool, &[("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)])
-        .await
-        .context("the database cannot be brought up to date")?;
-
-    let stopping = lifecycle.stopping();
-    let relay = Relay::new(pool.clone(), bus.clone());
-    lifecycle.spawn("relay", {
-        let (relay, stopping) = (relay.clone(), stopping.clone());
-        async move {
-            match stopping.run_until_cancelled(bus.declare_until_done()).await {
-                Some(()) => relay.run(stopping).await,
-                // The stop came first; what stands in the outbox waits for the next start.
-                None => Ok(()),
-            }
-        }
-    });
+    let migrations = [("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &MIGRATIONS)];
+    let pool = database::start(&settings.database, "numbers", &migrations, &health).await?;
+    let bus = Bus::start(&settings.nats, "numbers", &health, &lifecycle).await?;
+    let relay = Relay::new(pool.clone(), bus);
+    lifecycle.spawn("relay", relay.clone().run(lifecycle.stopping()));
 
     let store = Store::new(pool);
     let acquirer =
         Acquirer::new(store.clone(), carrier, webhooks, settings.twilio.request_timeout(), clock.clone(), relay);
-    lifecycle.spawn("acquire numbers", acquirer.clone().run(stopping));
+    lifecycle.spawn("acquire numbers", acquirer.clone().run(lifecycle.stopping()));
 
     let rpc = Rpc::new(store, acquirer, clock, settings.phone_numbers, lifecycle.clone());
     let service = NumbersServiceServer::new(rpc).max_decoding_message_size(MAX_REQUEST);

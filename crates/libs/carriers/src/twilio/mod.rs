@@ -13,72 +13,47 @@ mod scripted;
 pub mod signature;
 mod webhooks;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use chassis::Secret;
 use domain::{CarrierName, LicenseId, PhoneNumber};
+use serde::Deserialize;
 use thiserror::Error;
-use url::Url;
 
 pub use self::webhooks::TwilioWebhooks;
-use crate::{CallError, Carrier, NumberOrder, NumberSearch, OutboundMessage, OwnedNumber, Secret, SendOutcome};
+use crate::{CallError, Carrier, NumberOrder, NumberSearch, OutboundMessage, OwnedNumber, SendOutcome};
 
-/// Long enough for Twilio's slow days: a time-out costs a reconciliation (rule 16).
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Which account, with what credentials, where.
-#[derive(Clone)]
-pub struct TwilioConfig {
-    account_sid: String,
-    user: String,
-    secret: Secret,
-    base_url: Url,
-    timeout: Duration,
+/// `[twilio]` of a service that calls: which account, with what credentials, where.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TwilioSettings {
+    /// `https://api.twilio.com`, or the simulator.
+    pub base_url: String,
+    /// `AC` and 32 hexadecimal digits.
+    pub account_sid: String,
+    pub auth_token: Secret,
+    /// How long one call may take in all. The connection alone gets at most 5 s of it.
+    pub request_timeout_ms: u64,
 }
 
-impl TwilioConfig {
-    /// An account that authenticates with its auth token.
-    /// `account_sid` is `AC` and 32 hexadecimal digits, `base_url` is `https://api.twilio.com` or the simulator.
-    pub fn new(account_sid: impl Into<String>, auth_token: Secret, base_url: Url) -> Self {
-        let account_sid = account_sid.into();
-        Self { user: account_sid.clone(), account_sid, secret: auth_token, base_url, timeout: DEFAULT_TIMEOUT }
-    }
-
-    /// Authenticates with an API key (`SK…` and its secret) instead of the auth token.
-    #[must_use]
-    pub fn with_api_key(mut self, key_sid: impl Into<String>, key_secret: Secret) -> Self {
-        self.user = key_sid.into();
-        self.secret = key_secret;
-        self
-    }
-
-    /// How long one call may take in all; 20 s by default. The connection alone gets at most 5 s of it.
-    #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-}
-
-impl fmt::Debug for TwilioConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TwilioConfig")
-            .field("account_sid", &self.account_sid)
-            .field("secret", &self.secret)
-            .field("host", &self.base_url.host_str())
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
+impl TwilioSettings {
+    /// See `request_timeout_ms`.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
     }
 }
 
 /// Why an adapter cannot be made from its configuration.
 #[derive(Debug, Error)]
 pub enum SetupError {
+    /// Calls would be refused, one by one.
+    #[error("`twilio.auth_token` is not set")]
+    NoCredentials,
     /// Not `AC` and 32 hexadecimal digits.
-    #[error("the account sid is not AC followed by 32 hexadecimal digits")]
+    #[error("`twilio.account_sid`: not AC followed by 32 hexadecimal digits")]
     InvalidAccountSid,
     /// Not an http or https address with a host.
-    #[error("the base address is not http or https with a host")]
+    #[error("`twilio.base_url` is not http or https with a host")]
     InvalidBaseUrl,
     /// TLS parameters that this build does not support.
     #[error("TLS cannot be set up")]
@@ -95,9 +70,12 @@ pub struct Twilio {
 }
 
 impl Twilio {
-    /// Checks the configuration and builds the client. Does not connect.
-    pub fn new(config: TwilioConfig) -> Result<Self, SetupError> {
-        Ok(Self { rest: rest::Rest::new(config)? })
+    /// Checks the settings and builds the client. Does not connect.
+    ///
+    /// # Errors
+    /// [`SetupError`]
+    pub fn new(settings: &TwilioSettings) -> Result<Self, SetupError> {
+        Ok(Self { rest: rest::Rest::new(settings)? })
     }
 }
 
@@ -141,7 +119,12 @@ mod tests {
     use super::*;
 
     fn setup(account_sid: &str, base_url: &str) -> Result<Twilio, SetupError> {
-        Twilio::new(TwilioConfig::new(account_sid, Secret::new("hush"), Url::parse(base_url).unwrap()))
+        Twilio::new(&TwilioSettings {
+            base_url: base_url.to_owned(),
+            account_sid: account_sid.to_owned(),
+            auth_token: Secret::new("hush"),
+            request_timeout_ms: 1_000,
+        })
     }
 
     #[test]

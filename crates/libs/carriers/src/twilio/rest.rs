@@ -5,12 +5,14 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
+use chassis::Secret;
 use http::{HeaderMap, Method, StatusCode, header::RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
 use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, de::DeserializeOwned};
+use url::Url;
 
-use super::{SetupError, TwilioConfig, errors};
+use super::{SetupError, TwilioSettings, errors};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than what load balancers usually grant an idle connection: writing into one that is just being closed
@@ -25,12 +27,17 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The client, bound to one account.
 pub(super) struct Rest {
     client: Client,
-    config: TwilioConfig,
+    base_url: Url,
+    account_sid: String,
+    auth_token: Secret,
 }
 
 impl fmt::Debug for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.config.fmt(f)
+        f.debug_struct("Rest")
+            .field("host", &self.base_url.host_str())
+            .field("account_sid", &self.account_sid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,19 +99,23 @@ struct ErrorBody {
 }
 
 impl Rest {
-    pub(super) fn new(config: TwilioConfig) -> Result<Self, SetupError> {
-        let sid = config.account_sid.strip_prefix("AC").unwrap_or_default();
+    pub(super) fn new(settings: &TwilioSettings) -> Result<Self, SetupError> {
+        if settings.auth_token.is_empty() {
+            return Err(SetupError::NoCredentials);
+        }
+        let sid = settings.account_sid.strip_prefix("AC").unwrap_or_default();
         if sid.len() != 32 || !sid.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(SetupError::InvalidAccountSid);
         }
-        if !matches!(config.base_url.scheme(), "http" | "https") || !config.base_url.has_host() {
-            return Err(SetupError::InvalidBaseUrl);
-        }
+        let base_url = Url::parse(&settings.base_url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or(SetupError::InvalidBaseUrl)?;
         let client = Client::builder()
             .user_agent(concat!("leaseline/", env!("CARGO_PKG_VERSION")))
             .tls_backend_preconfigured(tls_config()?)
-            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout / 2))
-            .timeout(config.timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(settings.request_timeout() / 2))
+            .timeout(settings.request_timeout())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_keepalive(KEEP_ALIVE)
             .http2_keep_alive_interval(KEEP_ALIVE)
@@ -113,16 +124,17 @@ impl Rest {
             .no_proxy()
             .build()
             .map_err(SetupError::Client)?;
-        Ok(Self { client, config })
+        let (account_sid, auth_token) = (settings.account_sid.clone(), settings.auth_token.clone());
+        Ok(Self { client, base_url, account_sid, auth_token })
     }
 
     /// A request below this account, authenticated. Each segment is escaped.
     pub(super) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
-        let mut url = self.config.base_url.clone();
+        let mut url = self.base_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["2010-04-01", "Accounts", &self.config.account_sid]).extend(segments);
+            path.pop_if_empty().extend(["2010-04-01", "Accounts", &self.account_sid]).extend(segments);
         }
-        self.client.request(method, url).basic_auth(&self.config.user, Some(self.config.secret.expose()))
+        self.client.request(method, url).basic_auth(&self.account_sid, Some(self.auth_token.expose()))
     }
 
     /// Makes the exchange and reads a JSON answer.

@@ -5,7 +5,6 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use tokio::{
@@ -14,8 +13,8 @@ use tokio::{
 };
 use url::{Url, form_urlencoded};
 
-use super::{Twilio, TwilioConfig};
-use crate::Secret;
+use super::{Twilio, TwilioSettings};
+use chassis::Secret;
 
 pub(super) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 
@@ -81,8 +80,13 @@ impl Scripted {
 
 /// An adapter that loses patience quickly.
 pub(super) fn twilio_at(base_url: Url) -> Twilio {
-    let config = TwilioConfig::new(ACCOUNT, Secret::new("token"), base_url);
-    Twilio::new(config.with_timeout(Duration::from_millis(500))).unwrap()
+    Twilio::new(&TwilioSettings {
+        base_url: base_url.into(),
+        account_sid: ACCOUNT.to_owned(),
+        auth_token: Secret::new("token"),
+        request_timeout_ms: 500,
+    })
+    .unwrap()
 }
 
 async fn serve(mut stream: TcpStream, acts: &mut VecDeque<Act>, log: &Mutex<Vec<Recorded>>) -> io::Result<()> {

@@ -15,7 +15,9 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
-use crate::{Secret, SignatureError, WebhookRequest};
+use chassis::Secret;
+
+use crate::{SignatureError, WebhookRequest};
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-twilio-signature";

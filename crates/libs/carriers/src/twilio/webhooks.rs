@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 
+use chassis::Secret;
 use domain::{CarrierName, PhoneNumber};
 use url::{Url, form_urlencoded};
 
 use super::{errors, signature};
 use crate::{
-    InboundMedia, InboundMessage, MalformedWebhook, Receipt, ReceiptStatus, Secret, SignatureError, WebhookAnswer,
+    InboundMedia, InboundMessage, MalformedWebhook, Receipt, ReceiptStatus, SignatureError, WebhookAnswer,
     WebhookRequest, Webhooks,
 };
 

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 pub(crate) use assigned::NumberAssigned;
 pub(crate) use received::MessageReceived;
-pub(crate) use reported::{MessageProgressed, ReceiptReceived};
+pub(crate) use reported::Reported;
 
 /// What the store cannot do now is tried again. What it never will do waits for a person, and its neighbours go on.
 fn not_applied(error: StoreError) -> HandleError {

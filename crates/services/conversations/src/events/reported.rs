@@ -2,10 +2,11 @@
 //! (`ingest.receipt.received`). Both come doubled and in any order; a status never goes backwards.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 
 use bus::{Classify, HandleError, Handler, Received};
 use domain::{Id, Message, PhoneNumber};
-use proto::{dispatch, from_timestamp, ingest};
+use proto::{Event, dispatch, from_timestamp, ingest};
 use sqlx::PgTransaction;
 use uuid::Uuid;
 
@@ -15,79 +16,60 @@ use crate::push::Pusher;
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::{StoreError, messages};
 
-#[derive(Debug)]
-pub(crate) struct MessageProgressed {
-    pusher: Pusher,
+/// An event that says something about a message.
+pub(crate) trait Reporting: Event + Clone {
+    /// Its parts, read.
+    fn report(&self) -> anyhow::Result<Report>;
 }
 
-impl MessageProgressed {
-    pub(crate) fn new(pusher: Pusher) -> Self {
-        Self { pusher }
+impl Reporting for dispatch::MessageProgressed {
+    fn report(&self) -> anyhow::Result<Report> {
+        Ok(Report {
+            message_id: self.message_id.parse()?,
+            status: self.status.parse()?,
+            from: self.from.as_deref().map(PhoneNumber::from_e164).transpose()?,
+            carrier_message_id: self.carrier_message_id.clone(),
+            segments: self.segments.map(i32::try_from).transpose()?,
+            error: self.error.clone().map(|error| (error.code, error.detail)),
+            occurred_at: from_timestamp(self.occurred_at)?,
+        })
     }
 }
 
-impl Handler for MessageProgressed {
-    type Event = dispatch::MessageProgressed;
+impl Reporting for ingest::ReceiptReceived {
+    fn report(&self) -> anyhow::Result<Report> {
+        Ok(Report {
+            message_id: self.message_id.parse()?,
+            status: self.status.parse()?,
+            from: None,
+            carrier_message_id: Some(self.carrier_message_id.clone()),
+            segments: None,
+            error: self.error.clone().map(|error| (error.code, error.detail)),
+            occurred_at: from_timestamp(self.received_at)?,
+        })
+    }
+}
+
+/// Follows one kind of such events.
+#[derive(Debug)]
+pub(crate) struct Reported<E> {
+    pusher: Pusher,
+    event: PhantomData<fn() -> E>,
+}
+
+impl<E> Reported<E> {
+    pub(crate) fn new(pusher: Pusher) -> Self {
+        Self { pusher, event: PhantomData }
+    }
+}
+
+impl<E: Reporting> Handler for Reported<E> {
+    type Event = E;
     type Done = Vec<FeedRange>;
 
-    async fn handle(
-        &self,
-        tx: &mut PgTransaction<'_>,
-        events: &[Received<dispatch::MessageProgressed>],
-    ) -> Result<Vec<FeedRange>, HandleError> {
-        let mut reports = Vec::with_capacity(events.len());
-        for Received { event, .. } in events {
-            reports.push(Report {
-                message_id: event.message_id.parse().permanent()?,
-                status: event.status.parse().permanent()?,
-                from: event.from.as_deref().map(PhoneNumber::from_e164).transpose().permanent()?,
-                carrier_message_id: event.carrier_message_id.clone(),
-                segments: event.segments.map(i32::try_from).transpose().permanent()?,
-                error: event.error.clone().map(|error| (error.code, error.detail)),
-                occurred_at: from_timestamp(event.occurred_at).permanent()?,
-            });
-        }
-        apply(tx, &reports).await.map_err(not_applied)
-    }
-
-    async fn committed(&self, ranges: Vec<FeedRange>) {
-        self.pusher.push(ranges);
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct ReceiptReceived {
-    pusher: Pusher,
-}
-
-impl ReceiptReceived {
-    pub(crate) fn new(pusher: Pusher) -> Self {
-        Self { pusher }
-    }
-}
-
-impl Handler for ReceiptReceived {
-    type Event = ingest::ReceiptReceived;
-    type Done = Vec<FeedRange>;
-
-    async fn handle(
-        &self,
-        tx: &mut PgTransaction<'_>,
-        events: &[Received<ingest::ReceiptReceived>],
-    ) -> Result<Vec<FeedRange>, HandleError> {
-        let mut reports = Vec::with_capacity(events.len());
-        for Received { event, .. } in events {
-            reports.push(Report {
-                message_id: event.message_id.parse().permanent()?,
-                status: event.status.parse().permanent()?,
-                from: None,
-                carrier_message_id: Some(event.carrier_message_id.clone()),
-                segments: None,
-                error: event.error.clone().map(|error| (error.code, error.detail)),
-                occurred_at: from_timestamp(event.received_at).permanent()?,
-            });
-        }
-        apply(tx, &reports).await.map_err(not_applied)
+    async fn handle(&self, tx: &mut PgTransaction<'_>, events: &[Received<E>]) -> Result<Vec<FeedRange>, HandleError> {
+        let reports: anyhow::Result<Vec<Report>> = events.iter().map(|received| received.event.report()).collect();
+        apply(tx, &reports.permanent()?).await.map_err(not_applied)
     }
 
     async fn committed(&self, ranges: Vec<FeedRange>) {

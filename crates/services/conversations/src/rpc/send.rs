@@ -114,11 +114,10 @@ pub(super) async fn send_messages(
     if !send.key.is_empty() && !new.is_empty() {
         idempotency::record(&mut tx, key(&send), &answer, now).await?;
     }
-    let response = first_answer(&mut tx, &send.license_id, answer).await?;
     tx.commit().await.map_err(StoreError::from)?;
     context.relay.hint();
     context.pusher.push(ranges);
-    Ok(response)
+    Ok(respond(new.into_iter().map(as_accepted).collect(), answer))
 }
 
 fn parse(request: wire::SendMessagesRequest) -> Result<Send, Fault> {
@@ -249,7 +248,7 @@ fn queued(message: &NewMessage, priority: wire::Priority, now: DateTime<Utc>) ->
     }
 }
 
-/// The messages as they were when they were accepted.
+/// The first answer once more: the messages as they were when they were accepted.
 async fn first_answer(
     tx: &mut Tx<'_>,
     license_id: &LicenseId,
@@ -266,11 +265,36 @@ async fn first_answer(
         delivered_at: None,
         ..message
     });
-    Ok(wire::SendMessagesResponse {
+    Ok(respond(messages.collect(), answer))
+}
+
+fn as_accepted(message: NewMessage) -> wire::Message {
+    wire::Message {
+        license_id: message.license_id.to_string(),
+        message_id: message.message_id.to_string(),
+        conversation_id: message.conversation_id.to_string(),
+        direction: message.direction.to_string(),
+        body: message.body,
+        media: message.media,
+        from: String::new(),
+        to: message.to.as_str().to_owned(),
+        manager: message.manager.map(|(id, name)| wire::Manager { id: id.to_string(), name }),
+        status: message.status.to_string(),
+        error: None,
+        segments: u32::try_from(message.segments).unwrap_or_default(),
+        created_at: Some(to_timestamp(message.created_at)),
+        sent_at: None,
+        delivered_at: None,
+        batch_id: message.batch_id.map(|id| id.to_string()),
+    }
+}
+
+fn respond(messages: Vec<wire::Message>, answer: Answer) -> wire::SendMessagesResponse {
+    wire::SendMessagesResponse {
         batch_id: answer.batch_id.map(|id| id.to_string()),
-        messages: messages.collect(),
+        messages,
         rejected: answer.rejected.into_iter().map(rejection).collect(),
-    })
+    }
 }
 
 fn rejection(rejection: Rejection) -> wire::Rejection {

@@ -146,6 +146,9 @@ pub(crate) async fn list_numbers(
     license_id: &LicenseId,
     ids: &[Uuid],
 ) -> Result<HashMap<Id<Conversation>, PhoneNumber>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = sqlx::query!(
         "select conversation_id, number from conversations where license_id = $1 and conversation_id = any($2)",
         license_id.as_str(),
@@ -199,7 +202,8 @@ pub(crate) async fn list_places(
         Place,
         "select last_activity_at, conversation_id from conversations
          where license_id = $1
-           and ($2::timestamptz is null or (last_activity_at, conversation_id) < ($2, $3::uuid))
+           and (last_activity_at, conversation_id) <
+               (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
          order by last_activity_at desc, conversation_id desc limit $4",
         license_id.as_str(),
         after.map(|place| place.last_activity_at),

@@ -129,19 +129,6 @@ impl Locked {
         for entry in &self.entries {
             columns.push(entry);
         }
-        sqlx::query!(
-            "insert into feed (license_id, seq, kind, conversation_id, message_id, person_id, occurred_at)
-             select * from unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::timestamptz[])",
-            &columns.license_ids,
-            &columns.seqs,
-            &columns.kinds as _,
-            &columns.conversation_ids as _,
-            &columns.message_ids as _,
-            &columns.person_ids as _,
-            &columns.times,
-        )
-        .execute(&mut **tx)
-        .await?;
         let ranges: Vec<FeedRange> = self
             .licenses
             .into_iter()
@@ -150,10 +137,22 @@ impl Locked {
             .collect();
         let (names, heads): (Vec<String>, Vec<i64>) =
             ranges.iter().map(|range| (range.license_id.to_string(), range.last)).unzip();
+        // One round trip while others wait for the lock, not two.
         sqlx::query!(
-            "update licenses set feed_head = new.head
-             from unnest($1::text[], $2::bigint[]) as new (license_id, head)
+            "with entries as (
+               insert into feed (license_id, seq, kind, conversation_id, message_id, person_id, occurred_at)
+               select * from unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::text[],
+                 $7::timestamptz[]))
+             update licenses set feed_head = new.head
+             from unnest($8::text[], $9::bigint[]) as new (license_id, head)
              where licenses.license_id = new.license_id",
+            &columns.license_ids,
+            &columns.seqs,
+            &columns.kinds as _,
+            &columns.conversation_ids as _,
+            &columns.message_ids as _,
+            &columns.person_ids as _,
+            &columns.times,
             &names,
             &heads,
         )

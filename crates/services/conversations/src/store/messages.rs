@@ -185,9 +185,10 @@ pub(crate) async fn list_ids(
     let ids = sqlx::query_scalar!(
         "select message_id from messages
          where license_id = $1 and conversation_id = $2
-           and ($3::uuid is null or (created_at, message_id) <
-                (select created_at, message_id from messages
-                 where license_id = $1 and message_id = $3 and conversation_id = $2))
+           and (created_at, message_id) < (
+             coalesce((select created_at from messages where license_id = $1 and message_id = $3 and conversation_id = $2),
+                      case when $3::uuid is null then 'infinity'::timestamptz else '-infinity'::timestamptz end),
+             coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
          order by created_at desc, message_id desc limit $4",
         license_id.as_str(),
         conversation_id,

@@ -111,6 +111,9 @@ pub(crate) async fn list_preferred_numbers(
     license_id: &LicenseId,
     person_ids: &[String],
 ) -> Result<HashMap<PersonId, Option<PhoneNumber>>> {
+    if person_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = sqlx::query!(
         r#"select people.person_id,
              (select number from ties
@@ -158,7 +161,7 @@ pub(crate) async fn list_places(
         Place,
         r#"select lower(name) as "lower_name!", person_id from people
            where license_id = $1 and lower(name) like lower($2) and ($3::text is null or kind = $3)
-             and ($4::text is null or (lower(name), person_id) > ($4, $5))
+             and (lower(name), person_id) > (coalesce($4::text, ''), coalesce($5::text, ''))
            order by lower(name), person_id limit $6"#,
         license_id.as_str(),
         pattern,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | accepted | accepted | goes on |
 //! | rejected | failed | goes on |
+//! | rejected, our account's fault | waits again | pauses with backoff: an operator mends a token, and nothing is lost |
 //! | throttled | waits again | pauses as long as the carrier asks, else with backoff |
 //! | unreachable | waits again | pauses with backoff |
 //! | unknown | unknown, never sent again by itself | pauses with backoff: a carrier in trouble gets no whole batch |
@@ -13,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use carriers::SendOutcome;
+use carriers::{SendOutcome, refusal_code};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::LicenseId;
 
@@ -110,6 +111,12 @@ pub fn decide_outcome(outcome: SendOutcome, setbacks: u32, now: DateTime<Utc>) -
         SendOutcome::Accepted { carrier_message_id, segments } => {
             Decision { outcome: "accepted", next: Next::Accepted { carrier_message_id, segments }, lane: answered }
         }
+        // Wrong or missing rights say nothing about the message, and it was surely not taken.
+        SendOutcome::Rejected(refusal) if refusal.code == refusal_code::ACCOUNT_PROBLEM => Decision {
+            outcome: "refused",
+            next: Next::Waiting,
+            lane: pause(backoff(setbacks), PauseReason::Unreachable),
+        },
         SendOutcome::Rejected(refusal) => Decision {
             outcome: "rejected",
             next: Next::Failed { code: refusal.code, detail: refusal.detail },
@@ -180,6 +187,10 @@ mod tests {
             (
                 SendOutcome::Rejected(Refusal { code: "filtered", detail: "No.".into(), carrier_code: None }),
                 DeliveryState::Failed,
+            ),
+            (
+                SendOutcome::Rejected(Refusal { code: "account_problem", detail: "No.".into(), carrier_code: None }),
+                DeliveryState::Waiting,
             ),
             (SendOutcome::Throttled { retry_after: None }, DeliveryState::Waiting),
             (SendOutcome::Unreachable { cause: cause() }, DeliveryState::Waiting),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Handler as _, Received, Relay};
-use carriers::twilio::{Twilio, TwilioConfig};
+use carriers::twilio::{Twilio, TwilioSettings};
 use carriers::{Carrier, NumberOrder, NumberSearch, NumberWebhooks};
 use chassis::Clock;
 use domain::{CarrierName, Id, LicenseId, Message, PhoneNumber};
@@ -203,12 +203,13 @@ fn received<E>(event: E) -> Received<E> {
 }
 
 fn twilio(url: &str, timeout: Duration) -> Arc<dyn Carrier> {
-    let config = TwilioConfig::new(
-        Simulator::ACCOUNT_SID,
-        carriers::Secret::new(Simulator::AUTH_TOKEN),
-        Url::parse(url).unwrap(),
-    );
-    Arc::new(Twilio::new(config.with_timeout(timeout)).unwrap())
+    let settings = TwilioSettings {
+        base_url: url.to_owned(),
+        account_sid: Simulator::ACCOUNT_SID.to_owned(),
+        auth_token: chassis::Secret::from(Simulator::AUTH_TOKEN),
+        request_timeout_ms: u64::try_from(timeout.as_millis()).unwrap(),
+    };
+    Arc::new(Twilio::new(&settings).unwrap())
 }
 
 async fn buy(url: &str, license: &str) -> PhoneNumber {

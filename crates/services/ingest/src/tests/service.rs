@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream;
 use bus::{Bus, NatsSettings};
-use carriers::{Secret, twilio::signature};
+use carriers::twilio::signature;
 use chassis::Lifecycle;
+use chassis::Secret;
 use proto::Event;
 use url::form_urlencoded;
 
@@ -39,7 +40,7 @@ pub(super) fn settings(nats: NatsSettings) -> Settings {
         webhooks: crate::WebhookSettings { public_url: PUBLIC.to_owned(), ..settings.webhooks },
         twilio: crate::TwilioSettings {
             account_sid: ACCOUNT.to_owned(),
-            auth_tokens: [TOKEN, OLD_TOKEN].map(chassis::Secret::from).to_vec(),
+            auth_tokens: [TOKEN, OLD_TOKEN].map(Secret::from).to_vec(),
         },
         nats,
         ..settings

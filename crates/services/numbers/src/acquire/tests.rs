@@ -4,8 +4,7 @@
 use std::collections::HashSet;
 
 use bus::Bus;
-use carriers::Secret;
-use carriers::twilio::{Twilio, TwilioConfig};
+use carriers::twilio::{Twilio, TwilioSettings};
 use chrono::{DateTime, Utc};
 use domain::{CompanyName, LicenseId};
 use prost::Message as _;
@@ -41,9 +40,13 @@ impl World {
     }
 
     fn replica(&self) -> Acquirer {
-        let token = Secret::new(Simulator::AUTH_TOKEN);
-        let config = TwilioConfig::new(Simulator::ACCOUNT_SID, token, Url::parse(self.simulator.url()).unwrap());
-        let carrier = Arc::new(Twilio::new(config.with_timeout(CALL_TIMEOUT)).unwrap());
+        let settings = TwilioSettings {
+            base_url: self.simulator.url().to_owned(),
+            account_sid: Simulator::ACCOUNT_SID.to_owned(),
+            auth_token: chassis::Secret::from(Simulator::AUTH_TOKEN),
+            request_timeout_ms: u64::try_from(CALL_TIMEOUT.as_millis()).unwrap(),
+        };
+        let carrier = Arc::new(Twilio::new(&settings).unwrap());
         let at = |path: &str| Url::parse("https://in.example.com/webhooks/twilio/").unwrap().join(path).unwrap();
         let webhooks =
             NumberWebhooks { message_url: at("message"), voice_url: at("voice"), voice_status_url: at("voice/after") };

@@ -54,7 +54,7 @@ fn signed_text(world: &World, body: &str) -> reqwest::RequestBuilder {
         ("To", &world.number),
         ("Body", body),
     ];
-    let token = carriers::Secret::new(world.stack.twilio_auth_token.clone());
+    let token = chassis::Secret::new(world.stack.twilio_auth_token.clone());
     let signature = carriers::twilio::signature::sign(&token, &url, &form);
     reqwest::Client::new().post(url).header(carriers::twilio::signature::SIGNATURE_HEADER, signature).form(&form)
 }
