@@ -141,7 +141,9 @@ async fn store_singly(jetstream: &jetstream::Context, events: &[Stored]) -> Resu
         .buffer_unordered(SINGLES_IN_FLIGHT)
         .try_fold(0_usize, |sum, stored| std::future::ready(Ok(sum + stored)))
         .await?;
-    Ok(per_second(stored, begun))
+    let rate = per_second(stored, begun);
+    check_kept(jetstream, stored).await?;
+    Ok(rate)
 }
 
 async fn store_in_batches(nats: &async_nats::Client, events: &[Stored]) -> Result<f64> {
@@ -152,7 +154,16 @@ async fn store_in_batches(nats: &async_nats::Client, events: &[Stored]) -> Resul
         .buffer_unordered(BATCHES_IN_FLIGHT)
         .try_fold(0_usize, |sum, stored| std::future::ready(Ok(sum + stored)))
         .await?;
-    Ok(per_second(stored, begun))
+    let rate = per_second(stored, begun);
+    check_kept(&jetstream::new(nats.clone()), stored).await?;
+    Ok(rate)
+}
+
+/// An acknowledgement that stands for nothing is no ceiling.
+async fn check_kept(jetstream: &jetstream::Context, stored: usize) -> Result<()> {
+    let kept = jetstream.get_stream(STREAM).await?.cached_info().state.messages;
+    ensure!(u64::try_from(stored)? == kept, "JetStream keeps {kept} of {stored} events that it acknowledged");
+    Ok(())
 }
 
 /// An atomic batch (ADR-50), as the bus publishes it.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use carriers::{Secret, twilio::signature};
+use carriers::twilio::signature;
+use chassis::Secret;
 use url::form_urlencoded;
 
 use super::ledger::Ledger;
