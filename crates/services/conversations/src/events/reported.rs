@@ -78,10 +78,11 @@ impl<E: Reporting> Handler for Reported<E> {
 }
 
 /// Applies reports to the messages they name. A report for a message that is gone changes nothing (rule 11).
+///
+/// A batch is about many licenses, and their locks would hold up their managers' sends for its whole length. So it
+/// locks the messages, in a fixed order, and the licenses only at the end, for their feeds' next positions.
 async fn apply(tx: &mut PgTransaction<'_>, reports: &[Report]) -> Result<Vec<FeedRange>, StoreError> {
     let ids: Vec<Uuid> = reports.iter().map(|report| report.message_id.uuid()).collect();
-    let licenses = messages::list_licenses(tx, &ids).await?;
-    let mut locked = licenses::lock(tx, licenses).await?;
     let mut followed = messages::load_known(tx, &ids).await?;
     let mut changed: BTreeSet<Id<Message>> = BTreeSet::new();
     let mut shown = Vec::new();
@@ -99,6 +100,7 @@ async fn apply(tx: &mut PgTransaction<'_>, reports: &[Report]) -> Result<Vec<Fee
     }
     let rows: Vec<_> = changed.iter().filter_map(|id| Some((*id, followed.get(id)?))).collect();
     messages::record_known(tx, &rows).await?;
+    let mut locked = licenses::lock(tx, rows.iter().map(|(_, message)| message.license_id.clone())).await?;
     for (message_id, occurred_at) in shown {
         if let Some(message) = followed.get(&message_id) {
             let subject = Subject::MessageUpdated(message.conversation_id, message_id);

@@ -89,14 +89,6 @@ pub(crate) fn media_json(media: &[wire::Media]) -> serde_json::Value {
     media.iter().map(|each| serde_json::json!({ "url": each.url, "type": each.content_type })).collect()
 }
 
-/// The licenses of these messages; unknown ids are left out.
-pub(crate) async fn list_licenses(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<Vec<LicenseId>> {
-    let licenses = sqlx::query_scalar!("select distinct license_id from messages where message_id = any($1)", ids)
-        .fetch_all(&mut **tx)
-        .await?;
-    licenses.into_iter().map(|license_id| stored(LicenseId::parse(license_id), "license id")).collect()
-}
-
 /// A message whose progress is followed, and where it is.
 #[derive(Debug)]
 pub(crate) struct Followed {
@@ -105,12 +97,13 @@ pub(crate) struct Followed {
     pub known: Known,
 }
 
-/// What is known of outbound messages. Their licenses are locked.
+/// What is known of outbound messages, which nobody else moves on until the end of the transaction.
 pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<Id<Message>, Followed>> {
     let rows = sqlx::query!(
         "select license_id, message_id, conversation_id, status, from_number, carrier_message_id, segments,
                 error_code, error_detail, sent_at, delivered_at
-         from messages where message_id = any($1) and direction = 'outbound'",
+         from messages where message_id = any($1) and direction = 'outbound'
+         order by license_id, message_id for update",
         ids,
     )
     .fetch_all(&mut **tx)

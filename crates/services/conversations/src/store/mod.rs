@@ -1,8 +1,9 @@
 //! The only SQL of the service.
 //!
 //! Every change follows one pattern: lock the licenses it touches ([`licenses::lock`]), read, let the model decide,
-//! write with one statement per table, and record what clients see ([`licenses::Locked::write`]). Every statement
-//! works on arrays, so one message and a thousand take the same number of round trips.
+//! write with one statement per table, and record what clients see ([`licenses::Locked::write`]). Reports about
+//! messages alone lock those and take the licenses last. Every statement works on arrays, so one message and a
+//! thousand take the same number of round trips.
 //! What is read for the outside is read straight into the wire's types.
 
 pub(crate) mod conversations;
