@@ -117,6 +117,16 @@ struct Replica {
     runtime: Option<Runtime>,
 }
 
+impl Replica {
+    /// Ends what still runs, and returns when its sockets are closed: its ports can be listened on again.
+    async fn end(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Fails when the caller's own runtime ends: then everything does.
+            let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(2))).await;
+        }
+    }
+}
+
 impl Drop for Replica {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -224,13 +234,17 @@ impl Stack {
     /// # Errors
     /// When it does not end in time, or a task of it failed.
     pub async fn stop_service(&mut self, service: Service, index: usize) -> Result<()> {
-        let Some(replica) = self.replicas.remove(&(service, index)) else { return Ok(()) };
-        replica.lifecycle.finish(Duration::from_secs(20)).await
+        let Some(mut replica) = self.replicas.remove(&(service, index)) else { return Ok(()) };
+        let finished = replica.lifecycle.finish(Duration::from_secs(20)).await;
+        replica.end().await;
+        finished
     }
 
     /// Ends one replica at once, wherever it is: nothing of it runs any more, and it finishes nothing.
-    pub fn kill_service(&mut self, service: Service, index: usize) {
-        self.replicas.remove(&(service, index));
+    pub async fn kill_service(&mut self, service: Service, index: usize) {
+        if let Some(mut replica) = self.replicas.remove(&(service, index)) {
+            replica.end().await;
+        }
     }
 
     /// Stops everything in order.

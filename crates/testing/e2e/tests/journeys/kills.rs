@@ -53,7 +53,7 @@ async fn two_of_each_service_and_one_of_each_killed_in_the_middle_loses_and_doub
     texts_survive(2, async |world| {
         for service in Service::ALL {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            world.stack.kill_service(service, 0);
+            world.stack.kill_service(service, 0).await;
         }
         for service in Service::ALL {
             world.stack.start_service(service, 0).await.unwrap();
@@ -67,7 +67,7 @@ async fn killing_the_only_one_of_any_service_and_starting_it_again_loses_and_dou
     texts_survive(1, async |world| {
         for service in Service::ALL {
             tokio::time::sleep(Duration::from_millis(150)).await;
-            world.stack.kill_service(service, 0);
+            world.stack.kill_service(service, 0).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             world.stack.start_service(service, 0).await.unwrap();
         }

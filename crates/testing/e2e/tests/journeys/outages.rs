@@ -12,7 +12,7 @@ async fn ingest_answers_200_with_postgresql_and_every_other_service_down_and_the
     let mut world = World::start(1, 1).await;
     let others = [Service::Numbers, Service::Conversations, Service::Dispatch, Service::Gateway];
     for service in others {
-        world.stack.kill_service(service, 0);
+        world.stack.kill_service(service, 0).await;
     }
     world.postgres.shut();
     let answer = world.phones.text(&phone(0), &world.number, "is anybody there?").await.unwrap();
