@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Api, Feed, Phones};
 use crate::dev::{self, Environment, wait_for_number};
-use crate::stack::{Options, Ports, Stack};
+use crate::stack::{Options, Stack};
 
 /// How long one step may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -32,19 +32,10 @@ pub async fn run(dir: PathBuf) -> Result<()> {
     }
     println!("no stack is running: starting one for the demo\n");
     let dir = dir.join("demo");
+    Engines::remove(&dir)?;
     let engines = Engines::start(&dir, Durability::Full, None, None)?;
     let signer = dev::signer(&dir)?;
-    let options = Options {
-        database_url: engines.database_url.clone(),
-        database_prefix: "leaseline_".to_owned(),
-        nats_url: engines.nats_url.clone(),
-        namespace: String::new(),
-        ports: Ports::Free,
-        replicas: 1,
-        settings: std::collections::BTreeMap::new(),
-        receipt_delay: Duration::from_millis(400),
-        signer: signer.clone(),
-    };
+    let options = Options::new(&engines.database_url, &engines.nats_url, &signer);
     let stack = Stack::start(&options).await?;
     let played = match stack.gateway_urls.first() {
         Some(gateway) => play(gateway, &stack.simulator_url, &signer).await,

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use engines::{Durability, Engines, write_private};
-use rand::RngExt as _;
 use serde_json::{Value, json};
 
 use crate::client::Api;
 
-use crate::stack::{Options, Ports, Service, Stack};
+use crate::stack::{Options, Ports, Service, Stack, random_secret};
 use crate::token::Signer;
 
 /// The license that is there from the beginning.
@@ -69,11 +68,14 @@ impl Environment {
 /// When the folder cannot be written.
 pub fn signer(dir: &Path) -> Result<Signer> {
     fs::create_dir_all(dir)?;
-    let path = dir.join("token.key");
+    Ok(Signer::new(read_or_make(&dir.join("token.key"), || random_secret() + &random_secret())?))
+}
+
+fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> Result<String> {
     if !path.exists() {
-        write_private(&path, &format!("{:032x}{:032x}", rand::rng().random::<u128>(), rand::rng().random::<u128>()))?;
+        write_private(path, &make())?;
     }
-    Ok(Signer::new(fs::read_to_string(path)?))
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Starts the stack in `dir`, seeds it, prints where it is, and waits for Ctrl-C.
@@ -86,17 +88,11 @@ pub async fn run(dir: PathBuf, ports: Ports, databases: (Option<String>, Option<
     let engines = Engines::start(&dir, Durability::Full, databases.0, databases.1)?;
     say(start, "starting the carrier simulator and the five services");
     let signer = signer(&dir)?;
-    let options = Options {
-        database_url: engines.database_url.clone(),
-        database_prefix: "leaseline_".to_owned(),
-        nats_url: engines.nats_url.clone(),
-        namespace: String::new(),
-        ports,
-        replicas: 1,
-        settings: BTreeMap::new(),
-        receipt_delay: Duration::from_millis(400),
-        signer: signer.clone(),
-    };
+    let mut options = Options::new(&engines.database_url, &engines.nats_url, &signer);
+    options.ports = ports;
+    // The databases outlive the stack: so do the carrier's numbers and its secret.
+    options.twilio_auth_token = read_or_make(&dir.join("twilio.token"), random_secret)?;
+    options.numbers_file = Some(dir.join("carrier-numbers.json"));
     let stack = Stack::start(&options).await?;
     say(start, "seeding the demo license");
     let environment = environment(&stack, &signer, &engines)?;

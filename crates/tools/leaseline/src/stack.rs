@@ -5,6 +5,7 @@
 //! can be stopped or killed while the others go on.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -92,7 +93,35 @@ pub struct Options {
     pub settings: BTreeMap<String, String>,
     /// From the acceptance of a message to its first receipt.
     pub receipt_delay: Duration,
+    /// With which the carrier signs, and with which it is called.
+    pub twilio_auth_token: String,
+    /// Where the carrier keeps the numbers it sold, if the databases outlive the stack.
+    pub numbers_file: Option<PathBuf>,
     pub signer: Signer,
+}
+
+impl Options {
+    /// A stack of one replica each on free ports, whose carrier forgets with it.
+    pub fn new(database_url: &str, nats_url: &str, signer: &Signer) -> Self {
+        Self {
+            database_url: database_url.to_owned(),
+            database_prefix: "leaseline_".to_owned(),
+            nats_url: nats_url.to_owned(),
+            namespace: String::new(),
+            ports: Ports::Free,
+            replicas: 1,
+            settings: BTreeMap::new(),
+            receipt_delay: Duration::from_millis(400),
+            twilio_auth_token: random_secret(),
+            numbers_file: None,
+            signer: signer.clone(),
+        }
+    }
+}
+
+/// 128 random bits in hexadecimal digits.
+pub fn random_secret() -> String {
+    format!("{:032x}", rand::rng().random::<u128>())
 }
 
 /// The carrier's account in development. Nobody's.
@@ -142,10 +171,10 @@ impl Stack {
     /// Says which service could not start and why.
     pub async fn start(options: &Options) -> Result<Self> {
         chassis::process::install_tls();
-        let twilio_auth_token = format!("{:032x}", rand::rng().random::<u128>());
+        let twilio_auth_token = options.twilio_auth_token.clone();
         let simulator_port = pick(options.ports, 8090)?;
         let simulator_url = format!("http://127.0.0.1:{simulator_port}");
-        let simulator = start_simulator(simulator_port, &twilio_auth_token, options.receipt_delay).await?;
+        let simulator = start_simulator(simulator_port, options).await?;
 
         let mut ports = HashMap::new();
         for service in Service::ALL {
@@ -299,13 +328,14 @@ fn pick(ports: Ports, usual: u16) -> Result<u16> {
     }
 }
 
-async fn start_simulator(port: u16, auth_token: &str, receipt_delay: Duration) -> Result<DropGuard> {
+async fn start_simulator(port: u16, options: &Options) -> Result<DropGuard> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .with_context(|| format!("port {port} (the carrier simulator's) is taken: stop what listens on it"))?;
     let stop = CancellationToken::new();
-    let mut config = simulator::Config::new(ACCOUNT_SID, auth_token);
-    config.receipt_delay = receipt_delay;
+    let mut config = simulator::Config::new(ACCOUNT_SID, &options.twilio_auth_token);
+    config.receipt_delay = options.receipt_delay;
+    config.numbers_file.clone_from(&options.numbers_file);
     tokio::spawn(simulator::run(config, listener, stop.clone()));
     Ok(stop.drop_guard())
 }

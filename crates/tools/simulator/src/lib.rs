@@ -27,6 +27,7 @@ mod twiml;
 mod webhook;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -50,6 +51,8 @@ pub struct Config {
     pub auth_token: String,
     /// From the acceptance of a message to its `sent` receipt, and from there to `delivered`.
     pub receipt_delay: Duration,
+    /// Where owned numbers are kept from one run to the next. `None`: they end with the program.
+    pub numbers_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -59,6 +62,7 @@ impl Config {
             account_sid: account_sid.into(),
             auth_token: auth_token.into(),
             receipt_delay: Duration::from_millis(20),
+            numbers_file: None,
         }
     }
 }

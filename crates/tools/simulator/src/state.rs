@@ -77,16 +77,16 @@ impl Simulator {
         let (courses, arriving) = Courses::new();
         let simulator = Self {
             webhooks: Webhooks::new(&config.auth_token, shutdown.clone())?,
+            world: Mutex::new(World {
+                numbers: Numbers::open(config.numbers_file.clone())?,
+                history: History::new(LIMIT),
+                opt_outs: OptOuts::default(),
+            }),
             config,
             courses,
             counts: Counts::default(),
             shutdown,
             tasks: TaskTracker::new(),
-            world: Mutex::new(World {
-                numbers: Numbers::default(),
-                history: History::new(LIMIT),
-                opt_outs: OptOuts::default(),
-            }),
             faults: Mutex::default(),
             requests: Mutex::default(),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use leaseline::client::{Api, Event, Phones};
-use leaseline::stack::{Options, Ports, Stack};
+use leaseline::stack::{Options, Stack};
 use leaseline::token::Signer;
 use serde_json::{Value, json};
 use testkit::Gate;
@@ -61,15 +61,12 @@ impl World {
             ("LEASELINE_TWILIO_REQUEST_TIMEOUT_MS", "2000"),
         ];
         let options = Options {
-            database_url: postgres.through(&database_url),
             database_prefix: format!("journey_{id}_"),
-            nats_url: nats.through(&nats_url),
             namespace: format!("j{id}"),
-            ports: Ports::Free,
             replicas,
             settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             receipt_delay: Duration::from_millis(20),
-            signer: signer.clone(),
+            ..Options::new(&postgres.through(&database_url), &nats.through(&nats_url), &signer)
         };
         let stack = Stack::start(&options).await.expect("the stack starts");
         let license = format!("lic-{id}");

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::ledger::Ledger;
 use crate::client::{Api, Feed, Phones};
 use crate::dev::wait_for_number;
-use crate::stack::{Options, Ports, Stack};
+use crate::stack::{Options, Stack};
 use crate::token::Signer;
 
 /// One license in each; phones 555-0100 to 555-0149 of an area code belong to its people.
@@ -147,15 +147,11 @@ impl World {
 fn options(engines: &Engines, signer: &Signer) -> Options {
     let pace_off = ("LEASELINE_PACE_SEGMENTS_PER_SECOND".to_owned(), "0".to_owned());
     Options {
-        database_url: engines.database_url.clone(),
         database_prefix: DATABASE_PREFIX.to_owned(),
-        nats_url: engines.nats_url.clone(),
         namespace: NAMESPACE.to_owned(),
-        ports: Ports::Free,
-        replicas: 1,
         settings: BTreeMap::from([pace_off]),
         receipt_delay: RECEIPT_DELAY,
-        signer: signer.clone(),
+        ..Options::new(&engines.database_url, &engines.nats_url, signer)
     }
 }
 

@@ -123,11 +123,10 @@ pub(super) async fn configure(
     }
     let configured = {
         let mut world = simulator.world();
-        let owned = world.numbers.find_by_sid_mut(bare_sid(&sid)).ok_or_else(|| missing(&account, &sid))?;
-        let mut settings = owned.settings.clone();
+        let sid = bare_sid(&sid);
+        let mut settings = world.numbers.find_by_sid(sid).ok_or_else(|| missing(&account, sid))?.settings.clone();
         apply(&mut settings, &fields, &[])?;
-        owned.settings = settings;
-        owned.updated_at = Utc::now();
+        let owned = world.numbers.record_settings(sid, settings, Utc::now()).ok_or_else(|| missing(&account, sid))?;
         show(&account, owned)
     };
     match fault.as_ref().and_then(Fault::after_accept) {
