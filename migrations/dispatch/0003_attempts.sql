@@ -15,7 +15,7 @@ create table attempts (
     -- Ours, when it failed.
     code               text,
     constraint attempts_pkey primary key (license_id, message_id, try),
-    constraint attempts_outcome_known check (outcome in ('accepted', 'rejected', 'throttled', 'unreachable', 'unknown')),
+    constraint attempts_outcome_known check (outcome in ('accepted', 'rejected', 'refused', 'throttled', 'unreachable', 'unknown')),
     constraint attempts_ended_has_outcome check ((ended_at is null) = (outcome is null))
 );
 

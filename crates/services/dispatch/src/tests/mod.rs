@@ -203,10 +203,14 @@ fn received<E>(event: E) -> Received<E> {
 }
 
 fn twilio(url: &str, timeout: Duration) -> Arc<dyn Carrier> {
+    twilio_as(Simulator::AUTH_TOKEN, url, timeout)
+}
+
+fn twilio_as(token: &str, url: &str, timeout: Duration) -> Arc<dyn Carrier> {
     let settings = TwilioSettings {
         base_url: url.to_owned(),
         account_sid: Simulator::ACCOUNT_SID.to_owned(),
-        auth_token: chassis::Secret::from(Simulator::AUTH_TOKEN),
+        auth_token: chassis::Secret::from(token),
         request_timeout_ms: u64::try_from(timeout.as_millis()).unwrap(),
     };
     Arc::new(Twilio::new(&settings).unwrap())

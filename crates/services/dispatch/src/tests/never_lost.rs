@@ -40,6 +40,20 @@ async fn an_accepted_send_is_not_lost_while_the_carrier_cannot_be_reached() {
 }
 
 #[tokio::test]
+async fn an_accepted_send_is_not_lost_while_the_carrier_refuses_our_account() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+    let wrong = world.replica_with(Pace::OFF, 64, twilio_as("wrong", world.simulator.url(), Duration::from_secs(5)));
+    world.work(&wrong).await;
+    assert_eq!(world.state(&message).await, "waiting");
+    assert!(world.events(&message).await.is_empty());
+    world.clock.advance(Duration::from_secs(1));
+    world.work(&world.replica(0.0)).await;
+    assert_eq!(world.texts(PHONE).await, [message], "an operator mended the token");
+}
+
+#[tokio::test]
 async fn a_throttled_lane_sends_later_and_does_not_count_what_was_not_taken() {
     let world = World::new().await;
     world.assign("acme", 1).await;
