@@ -30,6 +30,8 @@ pub struct Engines {
     /// The administrator's address: may create roles and databases.
     pub database_url: String,
     pub nats_url: String,
+    /// Held as long as they run: nobody else starts, stops or removes engines in this folder.
+    _lock: fs::File,
     children: Vec<(&'static str, Child)>,
 }
 
@@ -47,9 +49,10 @@ impl Engines {
         database_url: Option<String>,
         nats_url: Option<String>,
     ) -> Result<Self> {
-        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let lock = lock(dir)?;
         let dir = fs::canonicalize(dir)?;
-        let mut engines = Self { database_url: String::new(), nats_url: String::new(), children: Vec::new() };
+        let mut engines =
+            Self { database_url: String::new(), nats_url: String::new(), _lock: lock, children: Vec::new() };
         engines.database_url = match database_url {
             Some(url) => url,
             None => start_postgres(&dir, durability, &mut engines.children)?,
@@ -68,7 +71,11 @@ impl Engines {
     /// # Errors
     /// When the folder cannot be removed.
     pub fn remove(dir: &Path) -> Result<()> {
-        let Ok(dir) = fs::canonicalize(dir) else { return Ok(()) };
+        if !dir.exists() {
+            return Ok(());
+        }
+        let _lock = lock(dir)?;
+        let dir = fs::canonicalize(dir)?;
         let user = runs_as_root().then_some("postgres");
         let home = postgres_home(&dir, user)?;
         if let Ok(bin) = find_postgres() {
@@ -95,6 +102,20 @@ impl Drop for Engines {
                 let _ = child.wait();
             }
         }
+    }
+}
+
+/// Takes a folder for this process. The kernel gives it back when the process ends, however it ends.
+fn lock(dir: &Path) -> Result<fs::File> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let file = fs::File::create(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => bail!(
+            "{} is in use by another run: stop that one first (Ctrl-C where it runs), or give another folder with --dir",
+            dir.display()
+        ),
+        Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", dir.display())),
     }
 }
 
