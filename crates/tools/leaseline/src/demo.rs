@@ -25,17 +25,22 @@ const ANSWER: &str = "Yes, 3 pm is perfect — thank you!";
 ///
 /// # Errors
 /// The step that did not happen.
-pub async fn run(dir: PathBuf) -> Result<()> {
+pub async fn run(dir: PathBuf, given: (Option<String>, Option<String>)) -> Result<()> {
     if let Some((gateway, simulator)) = find_running(&dir).await? {
         println!("playing against the running stack at {gateway}\n");
         return play(&gateway, &simulator, &dev::signer(&dir)?).await;
     }
     println!("no stack is running: starting one for the demo\n");
     let dir = dir.join("demo");
-    Engines::remove(&dir)?;
-    let engines = Engines::start(&dir, Durability::Full, None, None)?;
+    let engines = Engines::start(&dir, Durability::Full, given.0, given.1)?;
     let signer = dev::signer(&dir)?;
-    let options = Options::new(&engines.database_url, &engines.nats_url, &signer);
+    let options = Options {
+        database_prefix: "leaseline_demo_".to_owned(),
+        namespace: "demo".to_owned(),
+        // The databases outlive the demo: so do the carrier's numbers.
+        numbers_file: Some(dir.join("carrier-numbers.json")),
+        ..Options::new(&engines.database_url, &engines.nats_url, &signer)
+    };
     let stack = Stack::start(&options).await?;
     let played = match stack.gateway_urls.first() {
         Some(gateway) => play(gateway, &stack.simulator_url, &signer).await,

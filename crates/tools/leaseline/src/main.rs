@@ -94,17 +94,16 @@ fn run(command: Command) -> Result<()> {
         Command::Dev { dir, free_ports } => {
             log_warnings();
             let ports = if free_ports { Ports::Free } else { Ports::Usual };
-            let given = (std::env::var("DATABASE_URL").ok(), std::env::var("NATS_URL").ok());
-            runtime.block_on(dev::run(dir, ports, given))?;
+            runtime.block_on(dev::run(dir, ports, given_engines()))?;
         }
         Command::Demo { dir } => {
             log_warnings();
-            runtime.block_on(demo::run(dir))?;
+            runtime.block_on(demo::run(dir, given_engines()))?;
         }
         Command::Bench { messages, sends, dir, report } => {
             log_warnings();
             let command = format!("scripts/bench --messages {messages} --sends {sends}");
-            let engines = (std::env::var("DATABASE_URL").ok(), std::env::var("NATS_URL").ok());
+            let engines = given_engines();
             runtime.block_on(bench::run(bench::Options { messages, sends, dir, report, command, engines }))?;
         }
         Command::Token { dir, license, role, name, id } => {
@@ -114,6 +113,11 @@ fn run(command: Command) -> Result<()> {
         Command::Dead { nats_url, namespace, command } => runtime.block_on(dead::run(nats_url, namespace, command))?,
     }
     Ok(())
+}
+
+/// Addresses of PostgreSQL and NATS to use instead of own ones.
+fn given_engines() -> (Option<String>, Option<String>) {
+    (std::env::var("DATABASE_URL").ok(), std::env::var("NATS_URL").ok())
 }
 
 /// What goes wrong in the stack is shown; what goes well is not. `RUST_LOG` asks for more.
