@@ -1,6 +1,7 @@
 -- What conversations knows of a license: the head of its feed and its messages number.
--- Every change of a license begins by locking its row here. That makes one writer at a time per license,
--- gives the feed its gapless order (rule 15), and settles every race inside a license.
+-- Every change that opens, closes or adds to a conversation begins by locking its license's row here, and every feed
+-- entry takes its position under that lock, held until the commit. That settles the races inside a license and gives
+-- the feed its gapless order (rule 15).
 create table licenses (
     license_id         text        primary key,
     -- The newest feed entry; 0: none yet.

@@ -197,11 +197,7 @@ mod tests {
     impl Scratch {
         async fn new() -> Self {
             let url = std::env::var("LEASELINE_TEST_DATABASE_URL").unwrap_or_default();
-            assert!(
-                !url.is_empty(),
-                "set LEASELINE_TEST_DATABASE_URL to a PostgreSQL role that may create databases, \
-                 for example postgres://leaseline@127.0.0.1:5499/postgres"
-            );
+            assert!(!url.is_empty(), "LEASELINE_TEST_DATABASE_URL is not set: run the tests with scripts/test");
             let scratch = Self {
                 server: PgConnectOptions::from_str(&url).unwrap(),
                 name: format!("chassis_{:016x}", rand::random::<u64>()),
