@@ -264,19 +264,6 @@ mod tests {
         scratch.drop(pool).await;
     }
 
-    /// When this fails, sqlx has been mended (#4385): remove `clean` and this test.
-    #[tokio::test]
-    async fn sqlx_alone_still_loses_writes_after_a_cancelled_begin() {
-        let scratch = Scratch::new().await;
-        let options = scratch.server.clone().database(&scratch.name);
-        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
-        pool.execute("create table written (n int)").await.unwrap();
-        let mut reader = options.connect().await.unwrap();
-        assert!(insert_after_cancelled_begins(&pool, &mut reader).await < 40);
-        reader.close().await.unwrap();
-        scratch.drop(pool).await;
-    }
-
     #[tokio::test]
     async fn the_pool_sets_limits_and_utc_on_every_connection() {
         let scratch = Scratch::new().await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::Api;
 
-use crate::stack::{Options, Ports, Service, Stack, random_secret};
+use crate::stack::{ACCOUNT_SID, Options, Ports, Service, Stack, random_secret};
 use crate::token::Signer;
 
 /// The license that is there from the beginning.
@@ -126,6 +126,7 @@ fn environment(stack: &Stack, signer: &Signer, engines: &Engines) -> Result<Envi
         ("LEASELINE_MANAGER_TOKEN", signer.sign(DEMO_LICENSE, "manager", "mia", "Mia Manager")?),
         ("LEASELINE_ADMIN_TOKEN", signer.sign(DEMO_LICENSE, "admin", "adam", "Adam Admin")?),
         ("LEASELINE_SERVICE_TOKEN", signer.sign("", "service", "backend", "Company backend")?),
+        ("LEASELINE_TWILIO_ACCOUNT_SID", ACCOUNT_SID.to_owned()),
         ("LEASELINE_TWILIO_AUTH_TOKEN", stack.twilio_auth_token.clone()),
         ("LEASELINE_NATS_URL", engines.nats_url.clone()),
     ];

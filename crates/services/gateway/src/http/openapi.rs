@@ -38,6 +38,8 @@ pub(super) fn description() -> OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let components = api.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    // Taken from the crate, which names none.
+    api.info.license = None;
     api.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     api
 }
