@@ -25,7 +25,7 @@ async fn texts_survive(replicas: usize, disturb: impl AsyncFnOnce(&mut World)) {
         tasks.spawn(async move {
             tokio::time::sleep(Duration::from_millis(25 * n as u64)).await;
             outside.send_until_accepted(n % PEOPLE, &out).await;
-            outside.text_until_taken(n % PEOPLE, &answer).await;
+            outside.bring_until_taken(n % PEOPLE, &answer).await;
         });
     }
     disturb(&mut world).await;

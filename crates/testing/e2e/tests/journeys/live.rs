@@ -24,7 +24,7 @@ async fn the_feed_has_no_gap_and_no_double_across_a_reconnect_a_gateway_restart_
 
     // A gateway restart.
     world.stack.kill_service(Service::Gateway, 0).await;
-    world.text_until_taken(1, "two").await;
+    world.text(1, "two").await;
     world.stack.start_service(Service::Gateway, 0).await.unwrap();
     world.wait_for_messages(&["two".to_owned()], "received").await;
 

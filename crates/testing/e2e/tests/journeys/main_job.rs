@@ -27,7 +27,7 @@ async fn a_text_goes_out_and_the_answer_comes_in_live_in_the_same_conversation()
     assert_eq!(inbox[0]["from"], world.number.as_str());
 
     let answer = " Fine! 👍 “ok”\n+1 ";
-    world.text_until_taken(0, answer).await;
+    world.text(0, answer).await;
     let arrived = feed.wait_for("the answer", PATIENCE, |event| event.data["direction"] == "inbound").await.unwrap();
     assert_eq!(arrived.data["body"], answer);
     assert_eq!(arrived.data["conversation_id"], message["conversation_id"]);
@@ -56,7 +56,7 @@ async fn a_doubled_webhook_makes_one_message_and_a_forged_one_makes_none() {
         .unwrap();
     let bodies: Vec<String> = (0..3).map(|n| format!("answer {n}")).collect();
     for body in &bodies {
-        world.text_until_taken(0, body).await;
+        world.text(0, body).await;
     }
     let form = [
         ("MessageSid", "SM00000000000000000000000000000001"),

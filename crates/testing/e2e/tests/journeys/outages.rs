@@ -30,7 +30,7 @@ async fn with_nats_down_ingest_answers_503_within_5_s_and_the_gateway_still_read
     let world = World::start(1, 1).await;
     world.nats.shut();
     let start = Instant::now();
-    let webhook = signed_text(&world, "lost?").send().await.unwrap();
+    let webhook = world.webhook(0, "SM00000000000000000000000000000002", 0, "lost?").send().await.unwrap();
     assert_eq!(webhook.status(), 503, "so that the carrier tries again");
     assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
     world.noah.get("/v1/conversations").await.unwrap();
@@ -39,22 +39,7 @@ async fn with_nats_down_ingest_answers_503_within_5_s_and_the_gateway_still_read
     world.nats.open();
     // A send that was accepted is never lost.
     world.wait_for_messages(&["later".to_owned()], "delivered").await;
-    world.text_until_taken(0, "again").await;
+    world.bring_until_taken(0, "again").await;
     world.wait_for_messages(&["again".to_owned()], "received").await;
     world.stop().await;
-}
-
-/// A webhook as the carrier makes it.
-fn signed_text(world: &World, body: &str) -> reqwest::RequestBuilder {
-    let url = format!("{}/webhooks/twilio/message", world.stack.ingest_urls[0]);
-    let form = [
-        ("MessageSid", "SM00000000000000000000000000000002"),
-        ("AccountSid", leaseline::stack::ACCOUNT_SID),
-        ("From", &phone(0)),
-        ("To", &world.number),
-        ("Body", body),
-    ];
-    let token = chassis::Secret::new(world.stack.twilio_auth_token.clone());
-    let signature = carriers::twilio::signature::sign(&token, &url, &form);
-    reqwest::Client::new().post(url).header(carriers::twilio::signature::SIGNATURE_HEADER, signature).form(&form)
 }

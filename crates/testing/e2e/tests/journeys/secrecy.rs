@@ -57,7 +57,7 @@ async fn no_message_text_and_no_full_phone_number_in_logs_spans_or_metrics() {
     world.phones.set_faults(&json!([{ "on": "send", "kind": "http_500_after_accept", "count": 1 }])).await.unwrap();
     world.send_until_accepted(0, text).await;
     world.wait_for_messages(&[text.to_owned()], "delivered").await;
-    world.text_until_taken(0, "answer with a secret in it").await;
+    world.text(0, "answer with a secret in it").await;
     world.wait_for_messages(&["answer with a secret in it".to_owned()], "received").await;
     // What goes wrong is logged, too, and must not quote.
     let landline = json!([{ "on": "send", "kind": "http_500", "count": 1 }]);

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use carriers::twilio::signature;
+use chassis::Secret;
 use leaseline::client::{Api, Event, Phones};
 use leaseline::stack::{Options, Stack};
 use leaseline::token::Signer;
@@ -29,6 +31,8 @@ pub struct Outside {
     pub noah: Api,
     pub phones: Phones,
     pub gateways: Vec<String>,
+    pub ingests: Vec<String>,
+    pub twilio_auth_token: Secret,
 }
 
 impl std::ops::Deref for World {
@@ -85,8 +89,16 @@ impl World {
         let mut feed = mia.feed(Some(0)).await.expect("the feed opens");
         feed.wait_for("number.changed", PATIENCE, |event| event.kind == "number.changed").await.unwrap();
         let phones = Phones::new(&stack.simulator_url);
-        let gateways = stack.gateway_urls.clone();
-        Self { stack, postgres, nats, signer, outside: Outside { number, mia, noah, phones, gateways } }
+        let outside = Outside {
+            number,
+            mia,
+            noah,
+            phones,
+            gateways: stack.gateway_urls.clone(),
+            ingests: stack.ingest_urls.clone(),
+            twilio_auth_token: Secret::new(stack.twilio_auth_token.clone()),
+        };
+        Self { stack, postgres, nats, signer, outside }
     }
 
     pub async fn stop(self) {
@@ -118,11 +130,33 @@ impl Outside {
         panic!("the send was never accepted: {last}");
     }
 
-    /// The phone texts and does not give up: as a carrier with `rp=all` does, only longer.
-    pub async fn text_until_taken(&self, n: usize, body: &str) {
-        for _ in 0..200 {
-            if let Ok(answer) = self.phones.text(&phone(n), &self.number, body).await
-                && answer["webhook_status"] == 200
+    /// The phone texts once, and the carrier takes it to ingest.
+    pub async fn text(&self, n: usize, body: &str) {
+        let answer = self.phones.text(&phone(n), &self.number, body).await.expect("the simulator answers");
+        assert_eq!(answer["webhook_status"], 200, "{answer}");
+    }
+
+    /// A webhook as the carrier makes it. Every replica of ingest stands behind the one public address.
+    pub fn webhook(&self, replica: usize, sid: &str, n: usize, body: &str) -> reqwest::RequestBuilder {
+        const PATH: &str = "/webhooks/twilio/message";
+        let form = [
+            ("MessageSid", sid),
+            ("AccountSid", leaseline::stack::ACCOUNT_SID),
+            ("From", &phone(n)),
+            ("To", &self.number),
+            ("Body", body),
+        ];
+        let signature = signature::sign(&self.twilio_auth_token, &format!("{}{PATH}", self.ingests[0]), &form);
+        let url = format!("{}{PATH}", self.ingests[replica % self.ingests.len()]);
+        reqwest::Client::new().post(url).header(signature::SIGNATURE_HEADER, signature).form(&form)
+    }
+
+    /// A carrier that does not give up brings one and the same text, until it is taken.
+    pub async fn bring_until_taken(&self, n: usize, body: &str) {
+        let sid = format!("SM{}", uuid::Uuid::now_v7().simple());
+        for attempt in 0..200 {
+            if let Ok(answer) = self.webhook(attempt, &sid, n, body).send().await
+                && answer.status() == 200
             {
                 return;
             }
