@@ -229,6 +229,8 @@ mod tests {
     async fn a_grpc_call_continues_the_trace_of_its_caller_and_an_idle_client_does_not_hold_the_shutdown() {
         let provider = SdkTracerProvider::builder().build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        // A second dispatcher: with a single one, a span that a test on another thread reaches first is off for good.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
         let _tracing = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
 
         let lifecycle = Lifecycle::new();

@@ -20,6 +20,8 @@ fn trace_id(traceparent: &str) -> &str {
 async fn a_trace_goes_from_the_writers_span_to_the_handler() {
     let provider = SdkTracerProvider::builder().build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    // A second dispatcher: with a single one, a span that a test on another thread reaches first is off for good.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let world = World::new().await;
     let record = async {
