@@ -23,7 +23,15 @@ fn is_code(digits: &[u8]) -> bool {
     digits[0] >= b'2' && !(digits[1] == b'1' && digits[2] == b'1')
 }
 
-/// Twilio's number patterns: digits match anywhere in the number, `*` stands for one digit.
+/// `+14155550123` as `(415) 555-0123`.
+pub(crate) fn format_nationally(number: &str) -> String {
+    match (number.get(2..5), number.get(5..8), number.get(8..)) {
+        (Some(area), Some(exchange), Some(line)) => format!("({area}) {exchange}-{line}"),
+        _ => number.to_owned(),
+    }
+}
+
+/// The carriers' number patterns: digits match anywhere in the number, `*` stands for one digit.
 pub(crate) fn contains_pattern(number: &str, pattern: &str) -> bool {
     let pattern = pattern.trim_start_matches('+').as_bytes();
     let digits = number.trim_start_matches('+').as_bytes();

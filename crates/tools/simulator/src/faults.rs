@@ -7,12 +7,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::carrier::CarrierName;
 use crate::e164;
 
 /// The most faults that can be set at once.
 const MAX_FAULTS: usize = 1_000;
 /// A held connection that names no delay stays this long.
 const HOLD: Duration = Duration::from_mins(1);
+/// An order that stays pending and names no delay is settled after this.
+const PENDING: Duration = Duration::from_secs(5);
 /// A late receipt or webhook that names no delay is late by this much.
 const LATE: Duration = Duration::from_secs(5);
 /// The longest delay, so that a slip of the finger does not hold a test for ever.
@@ -22,19 +25,19 @@ const MAX_DELAY: Duration = Duration::from_hours(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Point {
-    /// `POST Messages`
+    /// a message is sent
     Send,
-    /// `GET AvailablePhoneNumbers`
+    /// numbers for sale are looked for
     Search,
-    /// `POST IncomingPhoneNumbers`
+    /// a number is bought
     Buy,
-    /// `POST IncomingPhoneNumbers/{sid}`
+    /// an owned number gets other settings, or a profile or an application of Telnyx is made or changed
     Configure,
-    /// `DELETE IncomingPhoneNumbers/{sid}`
+    /// an owned number is given back
     Release,
-    /// `GET /v2/PhoneNumbers/{number}`
+    /// a number is looked up
     Lookup,
-    /// `GET` of messages and owned numbers, lists and single ones
+    /// what the account has is read: messages, numbers, orders, profiles, applications; lists and single ones
     List,
     /// the receipts of one accepted message
     Receipt,
@@ -60,6 +63,9 @@ pub(crate) enum Kind {
     AreaCodeEmpty,
     SoldOut,
     SoldMeanwhile,
+    OrderPending,
+    OrderFailed,
+    Refused,
     Lost,
     Late,
     Doubled,
@@ -79,13 +85,23 @@ const CALL: [Kind; 7] = [
 ];
 const READ: [Kind; 4] = [Kind::Http429, Kind::Http500, Kind::TimeoutBeforeAccept, Kind::ResetBeforeAccept];
 
+impl Kind {
+    /// Only Telnyx has orders that are settled later.
+    fn is_played_by(self, carrier: CarrierName) -> bool {
+        carrier == CarrierName::Telnyx || !matches!(self, Self::OrderPending | Self::OrderFailed)
+    }
+}
+
 impl Point {
     fn allows(self, kind: Kind) -> bool {
         match self {
             Self::Send => CALL.contains(&kind) || kind == Kind::Landline,
             Self::Search => READ.contains(&kind) || matches!(kind, Kind::AreaCodeEmpty | Kind::SoldOut),
-            Self::Buy => CALL.contains(&kind) || kind == Kind::SoldMeanwhile,
-            Self::Configure | Self::Release => CALL.contains(&kind),
+            Self::Buy => {
+                CALL.contains(&kind)
+                    || matches!(kind, Kind::SoldMeanwhile | Kind::OrderPending | Kind::OrderFailed | Kind::Refused)
+            }
+            Self::Configure | Self::Release => CALL.contains(&kind) || kind == Kind::Refused,
             Self::Lookup => READ.contains(&kind) || kind == Kind::Landline,
             Self::List => READ.contains(&kind),
             Self::Receipt => matches!(
@@ -123,6 +139,9 @@ pub(crate) enum Trouble {
 pub(crate) struct Fault {
     pub(crate) on: Point,
     pub(crate) kind: Kind,
+    /// Only at this carrier.
+    #[serde(default)]
+    pub(crate) carrier: Option<CarrierName>,
     #[serde(default)]
     pub(crate) count: Option<u32>,
     #[serde(default)]
@@ -161,16 +180,31 @@ impl Fault {
         self.delay_or(LATE)
     }
 
+    /// How long an order stays open, and whether it succeeds in the end, if the fault is about that.
+    pub(crate) fn order_end(&self) -> (Option<Duration>, bool) {
+        match self.kind {
+            Kind::OrderPending => (Some(self.delay_or(PENDING)), true),
+            kind => (None, kind != Kind::OrderFailed),
+        }
+    }
+
+    /// Whether the call is refused for good, without a reason that trying again could change.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.kind == Kind::Refused
+    }
+
     fn delay_or(&self, default: Duration) -> Duration {
         self.delay_ms.map_or(default, Duration::from_millis)
     }
 
     fn has_delay(&self) -> bool {
-        matches!(self.kind, Kind::TimeoutBeforeAccept | Kind::TimeoutAfterAccept | Kind::Late)
+        matches!(self.kind, Kind::TimeoutBeforeAccept | Kind::TimeoutAfterAccept | Kind::Late | Kind::OrderPending)
     }
 
-    fn fits(&self, on: Point, subject: Subject<'_>) -> bool {
+    fn fits(&self, carrier: CarrierName, on: Point, subject: Subject<'_>) -> bool {
         self.on == on
+            && self.kind.is_played_by(carrier)
+            && self.carrier.is_none_or(|wanted| wanted == carrier)
             && self.to.as_deref().is_none_or(|to| subject.number == Some(to))
             && self.area_code.as_deref().is_none_or(|area_code| subject.find_area_code() == Some(area_code))
     }
@@ -178,6 +212,9 @@ impl Fault {
     fn check(&self) -> Result<(), FaultRefused> {
         if !self.on.allows(self.kind) {
             return Err(FaultRefused::Combination { on: self.on, kind: self.kind });
+        }
+        if let Some(carrier) = self.carrier.filter(|carrier| !self.kind.is_played_by(*carrier)) {
+            return Err(FaultRefused::Carrier { carrier, kind: self.kind });
         }
         if self.count == Some(0) {
             return Err(FaultRefused::Count);
@@ -233,6 +270,8 @@ impl<'a> Subject<'a> {
 pub(crate) enum FaultRefused {
     #[error("kind {kind:?} cannot happen on {on:?}; the README lists the kinds of each call")]
     Combination { on: Point, kind: Kind },
+    #[error("kind {kind:?} cannot happen at {carrier:?}")]
+    Carrier { carrier: CarrierName, kind: Kind },
     #[error("count must be 1 or more, or null for a fault that stays until it is deleted")]
     Count,
     #[error("delay_ms has no meaning for kind {kind:?}")]
@@ -275,8 +314,8 @@ impl Faults {
     }
 
     /// Takes the first fault for this call and counts it as used.
-    pub(crate) fn take(&mut self, on: Point, subject: Subject<'_>) -> Option<Fault> {
-        let at = self.set.iter().position(|fault| fault.fits(on, subject))?;
+    pub(crate) fn take(&mut self, carrier: CarrierName, on: Point, subject: Subject<'_>) -> Option<Fault> {
+        let at = self.set.iter().position(|fault| fault.fits(carrier, on, subject))?;
         let fault = self.set[at].clone();
         match &mut self.set[at].count {
             Some(1) => {
@@ -289,8 +328,8 @@ impl Faults {
     }
 
     /// Whether such a fault is set, without using it.
-    pub(crate) fn is_set(&self, on: Point, kind: Kind, subject: Subject<'_>) -> bool {
-        self.set.iter().any(|fault| fault.kind == kind && fault.fits(on, subject))
+    pub(crate) fn is_set(&self, carrier: CarrierName, on: Point, kind: Kind, subject: Subject<'_>) -> bool {
+        self.set.iter().any(|fault| fault.kind == kind && fault.fits(carrier, on, subject))
     }
 }
 
@@ -311,7 +350,8 @@ mod tests {
                 fault(r#"{"on":"send","kind":"http_500"}"#),
             ])
             .unwrap();
-        let kinds: Vec<Kind> = (0..4).map(|_| faults.take(Point::Send, Subject::default()).unwrap().kind).collect();
+        let kinds: Vec<Kind> =
+            (0..4).map(|_| faults.take(CarrierName::Twilio, Point::Send, Subject::default()).unwrap().kind).collect();
         assert_eq!(kinds, [Kind::Http429, Kind::Http429, Kind::Http500, Kind::Http500]);
         assert_eq!(faults.list().len(), 1);
     }
@@ -325,11 +365,26 @@ mod tests {
                 fault(r#"{"on":"buy","kind":"http_500","area_code":"907"}"#),
             ])
             .unwrap();
-        assert!(faults.take(Point::Send, Subject::number("+14155550124")).is_none());
-        assert!(faults.take(Point::Send, Subject::number("+14155550123")).is_some());
-        assert!(faults.take(Point::Buy, Subject::number("+19075550123")).is_some());
-        assert!(faults.take(Point::Buy, Subject::area_code(Some("907"))).is_some());
-        assert!(faults.take(Point::Buy, Subject::area_code(None)).is_none());
+        assert!(faults.take(CarrierName::Twilio, Point::Send, Subject::number("+14155550124")).is_none());
+        assert!(faults.take(CarrierName::Twilio, Point::Send, Subject::number("+14155550123")).is_some());
+        assert!(faults.take(CarrierName::Twilio, Point::Buy, Subject::number("+19075550123")).is_some());
+        assert!(faults.take(CarrierName::Twilio, Point::Buy, Subject::area_code(Some("907"))).is_some());
+        assert!(faults.take(CarrierName::Twilio, Point::Buy, Subject::area_code(None)).is_none());
+    }
+
+    #[test]
+    fn a_fault_chooses_by_carrier() {
+        let mut faults = Faults::default();
+        faults
+            .replace(vec![
+                fault(r#"{"on":"send","kind":"http_500","carrier":"telnyx"}"#),
+                fault(r#"{"on":"buy","kind":"order_pending"}"#),
+            ])
+            .unwrap();
+        for (on, subject) in [(Point::Send, Subject::default()), (Point::Buy, Subject::number("+14155550123"))] {
+            assert!(faults.take(CarrierName::Twilio, on, subject).is_none(), "{on:?}");
+            assert!(faults.take(CarrierName::Telnyx, on, subject).is_some(), "{on:?}");
+        }
     }
 
     #[test]
@@ -338,6 +393,10 @@ mod tests {
         faults.replace(vec![fault(r#"{"on":"send","kind":"http_429"}"#)]).unwrap();
         for (json, refusal) in [
             (r#"{"on":"search","kind":"lost"}"#, FaultRefused::Combination { on: Point::Search, kind: Kind::Lost }),
+            (
+                r#"{"on":"buy","kind":"order_failed","carrier":"twilio"}"#,
+                FaultRefused::Carrier { carrier: CarrierName::Twilio, kind: Kind::OrderFailed },
+            ),
             (r#"{"on":"send","kind":"http_429","count":0}"#, FaultRefused::Count),
             (r#"{"on":"send","kind":"http_429","delay_ms":5}"#, FaultRefused::Delay { kind: Kind::Http429 }),
             (r#"{"on":"receipt","kind":"late","delay_ms":3600001}"#, FaultRefused::DelayTooLong),

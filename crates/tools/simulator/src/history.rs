@@ -7,6 +7,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+use crate::carrier::CarrierName;
+
 /// How many messages are remembered, over all numbers and phones.
 pub(crate) const LIMIT: usize = 200_000;
 
@@ -58,6 +60,7 @@ impl Status {
 
 #[derive(Clone)]
 pub(crate) struct Message {
+    pub(crate) carrier: CarrierName,
     pub(crate) sid: String,
     pub(crate) direction: Direction,
     pub(crate) from: String,
@@ -193,6 +196,7 @@ mod tests {
     fn message(sid: &str, from: &str, to: &str) -> Message {
         let now = Utc::now();
         Message {
+            carrier: CarrierName::Twilio,
             sid: sid.to_owned(),
             direction: Direction::OutboundApi,
             from: from.to_owned(),

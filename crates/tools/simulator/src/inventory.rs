@@ -1,22 +1,31 @@
 //! What is for sale: for each area code of the United States the same random-looking numbers in every run.
-//! It never makes a service code (N11), a 555 or a 976 exchange, and it knows nothing about who owns what:
-//! the caller leaves out what is taken.
+//! It never makes a service code (N11), a 555 or a 976 exchange. Both carriers sell the same numbers.
 
 use crate::area_codes;
+use crate::numbers::Numbers;
 
 /// Numbers for sale in one area code before any is taken.
 const PER_AREA_CODE: u64 = 2_000;
 /// How often a search without an area code looks for a number before it gives up.
 const DRAWS: u64 = 20_000;
 
+/// What nobody has, in one area code or anywhere.
+pub(crate) fn list_for_sale(numbers: &Numbers, area_code: Option<u16>) -> Box<dyn Iterator<Item = String> + '_> {
+    let free = |number: &String| !numbers.is_taken(number);
+    match area_code {
+        Some(area_code) => Box::new(list_area(area_code).filter(free)),
+        None => Box::new(list_anywhere().filter(free)),
+    }
+}
+
 /// The numbers of one area code, in the order in which a search shows them. Empty outside the United States.
-pub(crate) fn list_area(area_code: u16) -> impl Iterator<Item = String> {
+fn list_area(area_code: u16) -> impl Iterator<Item = String> {
     let count = if area_codes::is_us(area_code) { PER_AREA_CODE } else { 0 };
     (0..count).filter_map(move |index| find_number(area_code, index))
 }
 
 /// Numbers from all over the country.
-pub(crate) fn list_anywhere() -> impl Iterator<Item = String> {
+fn list_anywhere() -> impl Iterator<Item = String> {
     (0..DRAWS).filter_map(|draw| {
         let area_code = *area_codes::US.get(usize::try_from(scatter(draw) % area_codes::US.len() as u64).ok()?)?;
         find_number(area_code, scatter(draw ^ 0x5eed) % PER_AREA_CODE)

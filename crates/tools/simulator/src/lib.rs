@@ -1,30 +1,35 @@
-//! The carrier simulator: a program that plays Twilio on loopback (DESIGN §3), so that the real adapter runs in
+//! The carrier simulator: a program that plays Twilio and Telnyx on loopback (DESIGN §3), so that the real adapters run in
 //! development, tests, benchmarks and demos. It also plays the phones, through a control API under `/_sim`.
 //! It is a witness of its own: it shares no code with the product, checks credentials and signs webhooks itself,
 //! and keeps numbers as plain strings. It refuses what it cannot play instead of pretending.
 //! Everything lives in memory and is bounded; the README documents each call and each fault.
 
 mod area_codes;
+mod calls;
+mod carrier;
 mod connection;
 mod consent;
 mod control;
 mod e164;
 mod faults;
+mod fields;
 mod history;
 mod inventory;
+mod ledger;
 mod numbers;
 mod receipts;
 mod requests;
-mod retry;
 mod segments;
 mod sid;
-mod signature;
 mod state;
+mod telnyx;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod twilio;
 mod twiml;
 mod webhook;
+mod witness;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -32,17 +37,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::http::Uri;
 use axum::middleware;
+use axum::response::Response;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::state::Simulator;
+use crate::telnyx::signature::Signer;
 
 /// How long open connections may take to end after the shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// Who the one account is, and how fast the carrier is.
+/// Who the one account is at each carrier, and how fast the carriers are.
 #[derive(Clone)]
 pub struct Config {
     /// `AC` and 32 hexadecimal digits; user name of the Basic authentication.
@@ -51,17 +59,26 @@ pub struct Config {
     pub auth_token: String,
     /// From the acceptance of a message to its `sent` receipt, and from there to `delivered`.
     pub receipt_delay: Duration,
+    /// Bearer key of Telnyx's API. Empty: everybody is refused there.
+    pub telnyx_api_key: String,
+    /// Seed of the ed25519 key that signs Telnyx's webhooks: 32 bytes in base64 or hexadecimal digits. See [`telnyx_public_key`].
+    pub telnyx_signing_key: String,
+    /// From the acceptance of a Telnyx number order to its end.
+    pub order_delay: Duration,
     /// Where owned numbers are kept from one run to the next. `None`: they end with the program.
     pub numbers_file: Option<PathBuf>,
 }
 
 impl Config {
-    /// A quick carrier: `sent` after 20 ms, `delivered` after 40 ms.
+    /// A quick Twilio: `sent` after 20 ms, `delivered` after 40 ms. There is no Telnyx until it gets a key.
     pub fn new(account_sid: impl Into<String>, auth_token: impl Into<String>) -> Self {
         Self {
             account_sid: account_sid.into(),
             auth_token: auth_token.into(),
             receipt_delay: Duration::from_millis(20),
+            telnyx_api_key: String::new(),
+            telnyx_signing_key: String::new(),
+            order_delay: Duration::from_millis(50),
             numbers_file: None,
         }
     }
@@ -76,6 +93,14 @@ impl fmt::Debug for Config {
     }
 }
 
+/// The key with which webhooks signed with this seed are verified, in base64, as Telnyx shows it in its portal.
+///
+/// # Errors
+/// The seed is not 32 bytes in base64 or hexadecimal digits.
+pub fn telnyx_public_key(seed: &str) -> anyhow::Result<String> {
+    Ok(Signer::new(seed)?.public_key())
+}
+
 /// Serves on `listener` until `shutdown` is cancelled, and ends within a second from then, whatever is still open.
 ///
 /// Fails when the configuration cannot be used. Dropping the future ends the background work as well.
@@ -87,9 +112,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 
     let app = Router::new()
         .merge(twilio::router(&simulator))
+        .merge(telnyx::router(&simulator))
         .merge(control::router())
-        .fallback(twilio::refuse_unknown_path)
-        .method_not_allowed_fallback(twilio::refuse_method)
+        .fallback(refuse_unknown_path)
+        .method_not_allowed_fallback(refuse_method)
         .layer(middleware::from_fn_with_state(simulator.clone(), connection::end_on_shutdown))
         .with_state(simulator.clone());
     let listener = listener.tap_io(|stream| {
@@ -109,4 +135,26 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     simulator.tasks.close();
     simulator.tasks.wait().await;
     Ok(())
+}
+
+/// A path that nobody has, refused in the manner of those who might.
+async fn refuse_unknown_path(uri: Uri) -> Response {
+    if control::is_path(uri.path()) {
+        control::refuse_path(&uri)
+    } else if telnyx::is_path(uri.path()) {
+        telnyx::refuse_path()
+    } else {
+        twilio::refuse_path(&uri)
+    }
+}
+
+/// A path that exists, with a method that it does not take.
+async fn refuse_method(uri: Uri) -> Response {
+    if control::is_path(uri.path()) {
+        control::refuse_method(&uri)
+    } else if telnyx::is_path(uri.path()) {
+        telnyx::refuse_method(&uri)
+    } else {
+        twilio::refuse_method()
+    }
 }

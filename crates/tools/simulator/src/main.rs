@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// Plays Twilio on loopback, phones included.
+/// Plays Twilio and Telnyx on loopback, phones included.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen.
@@ -24,6 +24,15 @@ struct Arguments {
     /// Its secret, which also signs the webhooks.
     #[arg(long, env = "LEASELINE_TWILIO_AUTH_TOKEN", hide_env_values = true)]
     auth_token: String,
+    /// The key of Telnyx's API. Without it everybody is refused there.
+    #[arg(long, env = "LEASELINE_TELNYX_API_KEY", default_value = "", hide_env_values = true)]
+    telnyx_api_key: String,
+    /// The seed that signs Telnyx's webhooks: 32 bytes in base64 or hexadecimal digits.
+    #[arg(long, env = "LEASELINE_SIMULATOR_TELNYX_SIGNING_KEY", default_value = "", hide_env_values = true)]
+    telnyx_signing_key: String,
+    /// Milliseconds from the acceptance of a Telnyx number order to its end.
+    #[arg(long, env = "LEASELINE_SIMULATOR_ORDER_DELAY_MS", default_value_t = 50)]
+    order_delay: u64,
     /// Milliseconds from the acceptance of a message to `sent`, and from there to `delivered`.
     #[arg(long, env = "LEASELINE_SIMULATOR_RECEIPT_DELAY_MS", default_value_t = 20)]
     receipt_delay: u64,
@@ -36,14 +45,18 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Arguments { listen, account_sid, auth_token, receipt_delay, numbers_file } = Arguments::parse();
+    let arguments = Arguments::parse();
+    let listen = arguments.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, "the carrier simulator is ready");
     let shutdown = CancellationToken::new();
     let config = Config {
-        receipt_delay: Duration::from_millis(receipt_delay),
-        numbers_file,
-        ..Config::new(account_sid, auth_token)
+        receipt_delay: Duration::from_millis(arguments.receipt_delay),
+        telnyx_api_key: arguments.telnyx_api_key,
+        telnyx_signing_key: arguments.telnyx_signing_key,
+        order_delay: Duration::from_millis(arguments.order_delay),
+        numbers_file: arguments.numbers_file,
+        ..Config::new(arguments.account_sid, arguments.auth_token)
     };
     let server = simulator::run(config, listener, shutdown.clone());
     let stop = async {

@@ -14,26 +14,33 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::carrier::CarrierName;
 use crate::faults::{Fault, Kind};
 use crate::history::Status;
 use crate::state::Simulator;
-use crate::webhook::Params;
+use crate::{telnyx, twilio};
 
 /// Posts under way at the same time.
 const MAX_IN_FLIGHT: usize = 64;
 /// Messages whose receipts are not all out. Beyond it the carrier answers 429, so that memory stays bounded.
 const MAX_PENDING: usize = 200_000;
 
-/// Handset unreachable.
-const UNREACHABLE: u32 = 30_003;
-/// Unknown error on the way.
-const UNKNOWN_ERROR: u32 = 30_008;
+/// Telnyx's code for a landline, which it finds out on the way.
+pub(crate) const NOT_ROUTABLE: u32 = 40_001;
+
+/// What a carrier says when the handset is out of reach, and when the way there fails for no known reason.
+fn codes_of(carrier: CarrierName) -> (u32, u32) {
+    match carrier {
+        CarrierName::Twilio => (30_003, 30_008),
+        CarrierName::Telnyx => (40_008, 40_004),
+    }
+}
 
 /// One step in the life of an accepted message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
-    status: Status,
-    error_code: Option<u32>,
+    pub(crate) status: Status,
+    pub(crate) error_code: Option<u32>,
     /// Counted from the acceptance.
     after: Duration,
     /// How often the receipt is posted: once, twice when doubled, never when lost.
@@ -41,7 +48,7 @@ pub(crate) struct Step {
 }
 
 /// The steps of one message: sent and then delivered, a `delay` apart, unless a fault says otherwise.
-pub(crate) fn plan_steps(delay: Duration, fault: Option<&Fault>) -> VecDeque<Step> {
+pub(crate) fn plan_steps(carrier: CarrierName, delay: Duration, fault: Option<&Fault>) -> VecDeque<Step> {
     let step = |status, error_code, after, posts| Step { status, error_code, after, posts };
     let usual = |extra: Duration, posts| {
         VecDeque::from([
@@ -50,6 +57,7 @@ pub(crate) fn plan_steps(delay: Duration, fault: Option<&Fault>) -> VecDeque<Ste
         ])
     };
     let Some(fault) = fault else { return usual(Duration::ZERO, 1) };
+    let (unreachable, unknown) = codes_of(carrier);
     match fault.kind {
         Kind::Lost => usual(Duration::ZERO, 0),
         Kind::Doubled => usual(Duration::ZERO, 2),
@@ -59,11 +67,16 @@ pub(crate) fn plan_steps(delay: Duration, fault: Option<&Fault>) -> VecDeque<Ste
         }
         Kind::Undelivered => VecDeque::from([
             step(Status::Sent, None, delay, 1),
-            step(Status::Undelivered, Some(UNREACHABLE), delay * 2, 1),
+            step(Status::Undelivered, Some(unreachable), delay * 2, 1),
         ]),
-        Kind::Failed => VecDeque::from([step(Status::Failed, Some(UNKNOWN_ERROR), delay, 1)]),
+        Kind::Failed => plan_refused(delay, unknown),
         _ => usual(Duration::ZERO, 1),
     }
+}
+
+/// The one step of a message that the carrier took and could not send.
+pub(crate) fn plan_refused(delay: Duration, code: u32) -> VecDeque<Step> {
+    VecDeque::from([Step { status: Status::Failed, error_code: Some(code), after: delay, posts: 1 }])
 }
 
 /// Whether a message with these steps reaches its phone.
@@ -74,11 +87,15 @@ pub(crate) fn reaches_phone(steps: &VecDeque<Step>) -> bool {
 /// The steps that one accepted message still has before it.
 pub(crate) struct Course {
     pub(crate) sid: String,
-    pub(crate) from: String,
-    pub(crate) to: String,
-    pub(crate) callback: Option<String>,
     pub(crate) accepted_at: Instant,
     pub(crate) steps: VecDeque<Step>,
+    pub(crate) report: Report,
+}
+
+/// To whom the steps are told, in each carrier's way.
+pub(crate) enum Report {
+    Twilio(twilio::texts::Receipts),
+    Telnyx(Box<telnyx::texts::MessageReport>),
 }
 
 impl fmt::Debug for Course {
@@ -191,35 +208,27 @@ async fn sleep_until(at: Option<Instant>) {
 async fn take_step(simulator: Arc<Simulator>, mut course: Course) -> Course {
     let Some(step) = course.steps.pop_front() else { return course };
     simulator.world().history.mark_status(&course.sid, step.status, step.error_code, Utc::now());
-    let Some(callback) = &course.callback else { return course };
-    let params = list_params(&simulator.config.account_sid, &course, step);
-    for _ in 0..step.posts {
-        let taken = simulator.webhooks.deliver(callback, &params).await.is_success();
+    let count = |taken: bool| {
         let counter = if taken { &simulator.counts.receipts_delivered } else { &simulator.counts.receipts_failed };
         counter.fetch_add(1, Relaxed);
+    };
+    match &course.report {
+        Report::Twilio(receipts) => {
+            let Some((url, params)) = receipts.prepare(&simulator.config.account_sid, &course.sid, step) else {
+                return course;
+            };
+            for _ in 0..step.posts {
+                count(simulator.twilio_webhooks.deliver(url, &params).await.taken);
+            }
+        }
+        Report::Telnyx(report) => {
+            let Some((url, failover, event)) = report.prepare(step) else { return course };
+            for _ in 0..step.posts {
+                count(simulator.telnyx_webhooks.deliver(url, failover, &event).await.taken);
+            }
+        }
     }
     course
-}
-
-fn list_params(account_sid: &str, course: &Course, step: Step) -> Params {
-    let status = step.status.as_str();
-    let mut params: Vec<(&str, String)> = vec![
-        ("AccountSid", account_sid.to_owned()),
-        ("ApiVersion", "2010-04-01".to_owned()),
-        ("From", course.from.clone()),
-        ("MessageSid", course.sid.clone()),
-        ("MessageStatus", status.to_owned()),
-        ("SmsSid", course.sid.clone()),
-        ("SmsStatus", status.to_owned()),
-        ("To", course.to.clone()),
-    ];
-    if let Some(code) = step.error_code {
-        params.push(("ErrorCode", code.to_string()));
-    }
-    if matches!(step.status, Status::Delivered | Status::Undelivered) {
-        params.push(("RawDlrDoneDate", Utc::now().format("%y%m%d%H%M").to_string()));
-    }
-    params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 #[cfg(test)]
@@ -227,13 +236,21 @@ mod tests {
     use super::*;
 
     fn fault(kind: Kind) -> Fault {
-        Fault { on: crate::faults::Point::Receipt, kind, count: None, delay_ms: None, to: None, area_code: None }
+        Fault {
+            on: crate::faults::Point::Receipt,
+            kind,
+            carrier: None,
+            count: None,
+            delay_ms: None,
+            to: None,
+            area_code: None,
+        }
     }
 
     #[test]
     fn a_course_is_sent_and_then_delivered() {
         let delay = Duration::from_millis(20);
-        let steps = plan_steps(delay, None);
+        let steps = plan_steps(CarrierName::Twilio, delay, None);
         assert_eq!(
             steps.iter().map(|step| (step.status, step.after, step.posts)).collect::<Vec<_>>(),
             [(Status::Sent, delay, 1), (Status::Delivered, delay * 2, 1)]
@@ -244,13 +261,19 @@ mod tests {
     #[test]
     fn faults_change_the_course() {
         let delay = Duration::from_millis(20);
-        let posts = |kind| plan_steps(delay, Some(&fault(kind))).iter().map(|step| step.posts).sum::<u8>();
+        let posts =
+            |kind| plan_steps(CarrierName::Twilio, delay, Some(&fault(kind))).iter().map(|step| step.posts).sum::<u8>();
         assert_eq!((posts(Kind::Lost), posts(Kind::Doubled), posts(Kind::Late)), (0, 4, 2));
-        let statuses = |kind| plan_steps(delay, Some(&fault(kind))).iter().map(|step| step.status).collect::<Vec<_>>();
+        let statuses = |kind| {
+            plan_steps(CarrierName::Twilio, delay, Some(&fault(kind)))
+                .iter()
+                .map(|step| step.status)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(statuses(Kind::Reordered), [Status::Delivered, Status::Sent]);
         assert_eq!(statuses(Kind::Undelivered), [Status::Sent, Status::Undelivered]);
         assert_eq!(statuses(Kind::Failed), [Status::Failed]);
-        assert!(plan_steps(delay, Some(&fault(Kind::Late)))[0].after > Duration::from_secs(1));
-        assert!(!reaches_phone(&plan_steps(delay, Some(&fault(Kind::Failed)))));
+        assert!(plan_steps(CarrierName::Twilio, delay, Some(&fault(Kind::Late)))[0].after > Duration::from_secs(1));
+        assert!(!reaches_phone(&plan_steps(CarrierName::Twilio, delay, Some(&fault(Kind::Failed)))));
     }
 }

@@ -1,4 +1,4 @@
-//! The newest 1,000 requests that the carrier API got, for a person or a test to look at.
+//! The newest 1,000 requests that the carriers' APIs got, for a person or a test to look at.
 //! It keeps neither headers nor credentials, and it does not see the control API.
 
 use std::collections::VecDeque;
@@ -7,14 +7,17 @@ use axum::http::{Method, StatusCode, Uri};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::carrier::CarrierName;
+
 /// How many requests are remembered.
 const LIMIT: usize = 1_000;
 
 #[derive(Clone)]
 pub(crate) struct LoggedRequest {
+    pub(crate) carrier: CarrierName,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
-    /// The form as it came.
+    /// The form or the JSON as it came.
     pub(crate) body: Bytes,
     pub(crate) received_at: DateTime<Utc>,
     /// Nothing while the request is held, and for ever when it gets no answer.
@@ -58,6 +61,7 @@ mod tests {
 
     fn request() -> LoggedRequest {
         LoggedRequest {
+            carrier: CarrierName::Twilio,
             method: Method::GET,
             uri: Uri::from_static("/x"),
             body: Bytes::new(),

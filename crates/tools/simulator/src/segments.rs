@@ -13,6 +13,11 @@ pub(crate) fn count_segments(text: &str) -> usize {
     }
 }
 
+/// Whether a text needs no more than GSM-7.
+pub(crate) fn is_gsm(text: &str) -> bool {
+    text.chars().all(|character| gsm_width(character).is_some())
+}
+
 fn gsm_width(character: char) -> Option<usize> {
     if BASIC.contains(character) {
         Some(1)

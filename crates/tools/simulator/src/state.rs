@@ -10,19 +10,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Config;
+use crate::carrier::CarrierName;
 use crate::consent::OptOuts;
 use crate::faults::{Fault, Faults, Point, Subject};
 use crate::history::{History, LIMIT};
 use crate::numbers::Numbers;
 use crate::receipts::{Course, Courses};
 use crate::requests::RequestLog;
-use crate::webhook::Webhooks;
+use crate::telnyx::signature::Signer;
+use crate::webhook::{self, Delivery};
+use crate::{telnyx, twilio};
 
-/// What the carrier and the phones know.
+/// What the carriers and the phones know.
 pub(crate) struct World {
     pub(crate) numbers: Numbers,
     pub(crate) history: History,
     pub(crate) opt_outs: OptOuts,
+    pub(crate) telnyx: telnyx::Account,
 }
 
 /// Totals since the start.
@@ -46,6 +50,12 @@ pub(crate) struct CountsNow {
 }
 
 impl Counts {
+    /// A text or a step of a call was told to its number's owner, or not.
+    pub(crate) fn record_webhook(&self, delivery: &Delivery) {
+        let counter = if delivery.taken { &self.webhooks_delivered } else { &self.webhooks_failed };
+        counter.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn now(&self) -> CountsNow {
         CountsNow {
             messages_taken: self.messages_taken.load(Relaxed),
@@ -59,7 +69,8 @@ impl Counts {
 
 pub(crate) struct Simulator {
     pub(crate) config: Config,
-    pub(crate) webhooks: Webhooks,
+    pub(crate) twilio_webhooks: twilio::webhooks::Webhooks,
+    pub(crate) telnyx_webhooks: telnyx::webhooks::Webhooks,
     pub(crate) courses: Courses,
     pub(crate) counts: Counts,
     pub(crate) shutdown: CancellationToken,
@@ -75,12 +86,19 @@ impl Simulator {
         shutdown: CancellationToken,
     ) -> anyhow::Result<(Arc<Self>, mpsc::UnboundedReceiver<Course>)> {
         let (courses, arriving) = Courses::new();
+        let client = webhook::build_client()?;
+        let signer = match config.telnyx_signing_key.as_str() {
+            "" if config.telnyx_api_key.is_empty() => Signer::random()?,
+            seed => Signer::new(seed)?,
+        };
         let simulator = Self {
-            webhooks: Webhooks::new(&config.auth_token, shutdown.clone())?,
+            twilio_webhooks: twilio::webhooks::Webhooks::new(client.clone(), &config.auth_token, shutdown.clone())?,
+            telnyx_webhooks: telnyx::webhooks::Webhooks::new(client, signer, shutdown.clone()),
             world: Mutex::new(World {
                 numbers: Numbers::open(config.numbers_file.clone())?,
                 history: History::new(LIMIT),
                 opt_outs: OptOuts::default(),
+                telnyx: telnyx::Account::default(),
             }),
             config,
             courses,
@@ -105,7 +123,7 @@ impl Simulator {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn take_fault(&self, on: Point, subject: Subject<'_>) -> Option<Fault> {
-        self.faults().take(on, subject)
+    pub(crate) fn take_fault(&self, carrier: CarrierName, on: Point, subject: Subject<'_>) -> Option<Fault> {
+        self.faults().take(carrier, on, subject)
     }
 }

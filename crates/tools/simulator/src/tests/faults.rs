@@ -198,6 +198,23 @@ async fn each_call_can_fail() {
 }
 
 #[tokio::test]
+async fn what_is_refused_for_good_is_refused_with_a_400_and_nothing_is_done() {
+    let receiver = Receiver::start().await;
+    let carrier = Carrier::with_number(&receiver).await;
+    let (_, numbers) = carrier.control_get("numbers").await;
+    let owned = format!("IncomingPhoneNumbers/{}.json", numbers["numbers"][0]["sid"].as_str().unwrap());
+    let points = ["buy", "configure", "release"];
+    carrier.set_faults(points.iter().map(|on| json!({ "on": on, "kind": "refused", "count": 1 })).collect()).await;
+    let (status, refused) = carrier.post("IncomingPhoneNumbers.json", &[("PhoneNumber", "+14152000007")]).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!(21404)));
+    let (status, refused) = carrier.post(&owned, &[("SmsUrl", "https://leaseline.example/x")]).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!(21402)));
+    assert_eq!(carrier.delete(&owned).await, StatusCode::BAD_REQUEST);
+    assert_eq!(carrier.control_get("numbers").await.1, numbers);
+    assert_eq!(carrier.delete(&owned).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn a_landline_gets_no_text() {
     let receiver = Receiver::start().await;
     let carrier = Carrier::with_number(&receiver).await;

@@ -1,9 +1,13 @@
 //! Drives a whole simulator over HTTP, with a receiver that plays the product's webhook endpoints.
 
+mod calls;
 mod faults;
 mod messages;
 mod numbers;
 mod shutdown;
+mod telnyx_faults;
+mod telnyx_messages;
+mod telnyx_numbers;
 mod webhooks;
 
 use std::collections::VecDeque;
@@ -14,6 +18,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -21,10 +27,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::signature::Signer;
+use crate::twilio::signature::Signer;
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "a token for tests";
+const KEY: &str = "a key for tests";
+/// RFC 8032, section 7.1, test 1.
+const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 const NUMBER: &str = "+14152000001";
 const PHONE: &str = "+14155550123";
 
@@ -38,7 +47,11 @@ struct Carrier {
 
 impl Carrier {
     async fn start() -> Self {
-        Self::start_with(Config::new(ACCOUNT, TOKEN)).await
+        let telnyx_api_key = KEY.to_owned();
+        let telnyx_signing_key = SEED.to_owned();
+        let order_delay = Duration::from_millis(1);
+        let twilio = Config::new(ACCOUNT, TOKEN);
+        Self::start_with(Config { telnyx_api_key, telnyx_signing_key, order_delay, ..twilio }).await
     }
 
     async fn start_with(config: Config) -> Self {
@@ -93,6 +106,93 @@ impl Carrier {
         self.post("Messages.json", &[("To", to), ("From", NUMBER), ("Body", body)]).await
     }
 
+    /// A call to Telnyx; the body goes along when it is not null.
+    async fn telnyx(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        read(self.try_telnyx(method, path, body).await.unwrap()).await
+    }
+
+    async fn try_telnyx(&self, method: &str, path: &str, body: Value) -> reqwest::Result<Response> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.client.request(method, format!("{}/v2/{path}", self.base)).bearer_auth(KEY);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        request.send().await
+    }
+
+    async fn telnyx_get(&self, path: &str) -> (StatusCode, Value) {
+        self.telnyx("GET", path, Value::Null).await
+    }
+
+    /// The first number that a Telnyx search shows.
+    async fn search_telnyx(&self) -> String {
+        let path = "available_phone_numbers?filter[country_code]=US&filter[limit]=1";
+        let (status, found) = self.telnyx_get(path).await;
+        assert_eq!(status, StatusCode::OK, "{found}");
+        found["data"][0]["phone_number"].as_str().unwrap().to_owned()
+    }
+
+    /// Orders a number that was shown and waits for the end of its order, which it answers.
+    async fn order_telnyx(&self, number: &str, more: Value) -> Value {
+        let mut order = json!({ "phone_numbers": [{ "phone_number": number }] });
+        order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (status, answer) = self.telnyx("POST", "number_orders", order).await;
+        assert_eq!((status, &answer["data"]["status"]), (StatusCode::OK, &json!("pending")), "{answer}");
+        self.wait_for_order(answer["data"]["id"].as_str().unwrap()).await
+    }
+
+    async fn wait_for_order(&self, id: &str) -> Value {
+        for _ in 0..500 {
+            let (_, order) = self.telnyx_get(&format!("number_orders/{id}")).await;
+            if order["data"]["status"] != "pending" {
+                return order["data"].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("the order {id} stays pending");
+    }
+
+    /// A number at Telnyx with a profile and an application whose webhooks are at the receiver.
+    async fn with_telnyx_number(receiver: &Receiver) -> (Self, String) {
+        let carrier = Self::start().await;
+        let profile = carrier.make_profile(&receiver.url("/event"), &receiver.url("/failover")).await;
+        let application = json!({
+            "friendly_name": "leaseline",
+            "voice_url": receiver.url("/voice"),
+            "voice_method": "post",
+            "status_callback": receiver.url("/ended"),
+            "outbound": { "outbound_voice_profile_id": "1" },
+        });
+        let (status, application) = carrier.telnyx("POST", "texml_applications", application).await;
+        assert_eq!(status, StatusCode::CREATED, "{application}");
+        let number = carrier.search_telnyx().await;
+        let more = json!({
+            "customer_reference": "license-1",
+            "messaging_profile_id": profile,
+            "connection_id": application["data"]["id"],
+        });
+        assert_eq!(carrier.order_telnyx(&number, more).await["status"], "success");
+        (carrier, number)
+    }
+
+    async fn make_profile(&self, url: &str, failover: &str) -> String {
+        let profile = json!({
+            "name": "license-1",
+            "whitelisted_destinations": ["US"],
+            "webhook_url": url,
+            "webhook_failover_url": failover,
+        });
+        let (status, profile) = self.telnyx("POST", "messaging_profiles", profile).await;
+        assert_eq!(status, StatusCode::OK, "{profile}");
+        profile["data"]["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn call(&self, to: &str, more: Value) -> Value {
+        let mut body = json!({ "to": to });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (status, answer) = self.control_post(&format!("phones/{PHONE}/call"), body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+
     async fn control_get(&self, path: &str) -> (StatusCode, Value) {
         read(self.client.get(format!("{}/_sim/{path}", self.base)).send().await.unwrap()).await
     }
@@ -102,8 +202,12 @@ impl Carrier {
     }
 
     async fn text(&self, body: &str) -> Value {
+        self.text_to(NUMBER, body).await
+    }
+
+    async fn text_to(&self, to: &str, body: &str) -> Value {
         let (status, answer) =
-            self.control_post(&format!("phones/{PHONE}/text"), json!({ "to": NUMBER, "body": body })).await;
+            self.control_post(&format!("phones/{PHONE}/text"), json!({ "to": to, "body": body })).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         answer
     }
@@ -153,7 +257,12 @@ async fn read(response: Response) -> (StatusCode, Value) {
 struct Received {
     path: String,
     params: Vec<(String, String)>,
+    /// Null when it is a form.
+    json: Value,
+    /// By Twilio.
     signed: bool,
+    /// By Telnyx, now.
+    signed_by_telnyx: bool,
     token: Option<String>,
 }
 
@@ -224,10 +333,26 @@ async fn take(
     let received = Received {
         path: uri.to_string(),
         params,
+        json: serde_json::from_slice(&body).unwrap_or_default(),
+        signed_by_telnyx: is_signed_by_telnyx(
+            header("telnyx-timestamp").unwrap_or_default(),
+            &header("telnyx-signature-ed25519").unwrap_or_default(),
+            &body,
+        ),
         signed: header("x-twilio-signature") == Some(signature),
         token: header("i-twilio-idempotency-token"),
     };
     seen.received.push(received);
     let (status, answer) = seen.answers.pop_front().unwrap_or((200, "<Response></Response>".to_owned()));
     (StatusCode::from_u16(status).unwrap(), [("content-type", "text/xml")], answer)
+}
+
+/// Verified with the public key alone, as the product does.
+fn is_signed_by_telnyx(timestamp: String, signature: &str, body: &[u8]) -> bool {
+    let key = STANDARD.decode(crate::telnyx_public_key(SEED).unwrap()).unwrap();
+    let now = chrono::Utc::now().timestamp();
+    let fresh = timestamp.parse().is_ok_and(|stamp: i64| (now - stamp).abs() < 5);
+    let signed = [timestamp.into_bytes(), b"|".to_vec(), body.to_vec()].concat();
+    let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key);
+    fresh && STANDARD.decode(signature).is_ok_and(|signature| key.verify(&signed, &signature).is_ok())
 }

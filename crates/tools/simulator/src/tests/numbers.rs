@@ -87,3 +87,43 @@ async fn a_number_bought_by_area_code_is_in_it() {
     assert_eq!(status, StatusCode::CREATED);
     assert!(bought["phone_number"].as_str().unwrap().starts_with("+1212"));
 }
+
+#[tokio::test]
+async fn a_list_of_owned_numbers_is_read_page_by_page_while_it_changes() {
+    let carrier = Carrier::start().await;
+    let mut sids = Vec::new();
+    for line in 0..5 {
+        sids.push(carrier.buy(&format!("+1415200000{line}"), &[]).await);
+    }
+    let mut path = "/2010-04-01/Accounts/".to_owned() + ACCOUNT + "/IncomingPhoneNumbers.json?PageSize=2";
+    let mut seen = Vec::new();
+    for turn in 0.. {
+        let url = format!("{}{path}", carrier.base);
+        let (_, page) = read(carrier.client.get(url).basic_auth(ACCOUNT, Some(TOKEN)).send().await.unwrap()).await;
+        let numbers = page["incoming_phone_numbers"].as_array().unwrap();
+        seen.extend(numbers.iter().map(|number| number["sid"].as_str().unwrap().to_owned()));
+        if turn == 0 {
+            // What was seen goes, and something new comes in front: the next page is the same.
+            carrier.delete(&format!("IncomingPhoneNumbers/{}.json", seen[1])).await;
+            carrier.buy("+14152000009", &[]).await;
+        }
+        let Some(next) = page["next_page_uri"].as_str() else { break };
+        assert!(next.contains("PageToken=PA"), "{next}");
+        path = next.to_owned();
+    }
+    sids.reverse();
+    assert_eq!(seen, sids);
+    let (status, refused) = carrier.get("IncomingPhoneNumbers.json?PageSize=2&Page=1").await;
+    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!(20001)));
+}
+
+#[tokio::test]
+async fn a_number_that_is_lost_is_gone_at_its_carrier() {
+    let carrier = Carrier::start().await;
+    let sid = carrier.buy(NUMBER, &[]).await;
+    let lose = async || {
+        carrier.client.delete(format!("{}/_sim/numbers/{NUMBER}", carrier.base)).send().await.unwrap().status()
+    };
+    assert_eq!((lose().await, lose().await), (StatusCode::NO_CONTENT, StatusCode::NOT_FOUND));
+    assert_eq!(carrier.delete(&format!("IncomingPhoneNumbers/{sid}.json")).await, StatusCode::NOT_FOUND);
+}

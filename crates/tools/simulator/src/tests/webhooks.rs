@@ -1,4 +1,4 @@
-//! Phones that text and call: webhooks, retries, fallbacks, and the control API's manners.
+//! Phones that text: webhooks, retries, fallbacks, and the control API's manners.
 
 use super::*;
 
@@ -68,24 +68,6 @@ async fn a_text_that_nobody_answers_has_no_webhook_status() {
     carrier.buy(NUMBER, &[("SmsUrl", "http://127.0.0.1:9/sms")]).await;
     assert_eq!(carrier.text("hello").await["webhook_status"], Value::Null);
     assert_eq!(carrier.control_get("counts").await.1["webhooks_failed"], 1);
-}
-
-#[tokio::test]
-async fn a_call_tells_what_it_heard_and_whom_it_would_dial() {
-    let receiver = Receiver::start().await;
-    let carrier = Carrier::with_number(&receiver).await;
-    let xml = "<Response><Dial><Number>+12125550100</Number></Dial></Response>";
-    receiver.answer(200, xml);
-    let (status, answer) = carrier.control_post(&format!("phones/{PHONE}/call"), json!({ "to": NUMBER })).await;
-    assert_eq!((status, &answer["response"], &answer["dialed"]), (StatusCode::OK, &json!(xml), &json!("+12125550100")));
-    let [webhook] = receiver.received().try_into().unwrap();
-    assert!(webhook.signed && webhook.path == "/voice");
-    assert_eq!(
-        (webhook.get("CallSid"), webhook.get("CallStatus"), webhook.get("From"), webhook.get("To")),
-        (answer["call_sid"].as_str().unwrap(), "ringing", PHONE, NUMBER)
-    );
-    let (_, answer) = carrier.control_post(&format!("phones/{PHONE}/call"), json!({ "to": NUMBER })).await;
-    assert_eq!(answer["dialed"], Value::Null);
 }
 
 #[tokio::test]

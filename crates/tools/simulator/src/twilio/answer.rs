@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::Fields;
+use crate::fields::{BadField, Fields};
 
 /// An answer that says no, with a code of Twilio's error dictionary.
 pub(super) struct Refusal {
@@ -32,9 +32,19 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests")
     }
 
-    /// A parameter that Twilio may know and the simulator does not play.
-    pub(super) fn unplayed(name: &str) -> Self {
-        Self::bad_request(20001, format!("The simulator does not play the parameter {name}"))
+    pub(super) fn server_error() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, 20500, "An internal server error has occurred")
+    }
+}
+
+impl From<BadField> for Refusal {
+    fn from(bad: BadField) -> Self {
+        match bad {
+            BadField::Unplayed(name) => {
+                Self::bad_request(20001, format!("The simulator does not play the parameter {name}"))
+            }
+            BadField::NotANumber(name) => Self::bad_request(20001, format!("{name} must be a whole number")),
+        }
     }
 }
 
@@ -61,17 +71,65 @@ pub(super) fn page<T>(
     let size = fields.get_number("PageSize", 50)?.clamp(1, 1_000);
     let page = fields.get_number("Page", 0)?;
     let mut items = items.skip(size.saturating_mul(page));
-    let shown: Vec<Value> = items.by_ref().take(size).map(show).collect();
-    let uri = |page: usize| format!("{path}?{}", fields.to_query_with_page(page));
+    let shown = items.by_ref().take(size).map(show).collect();
+    let uri = |page: usize| format!("{path}?{}", fields.to_query_with(&[("Page", Some(&page.to_string()))]));
     let next = items.next().map(|_| uri(page + 1));
+    let previous = page.checked_sub(1).map(uri);
+    Ok(wrap(name, shown, (page, size), [Some(uri(0)), Some(uri(page)), next, previous]))
+}
+
+/// The same, cut by places instead of counts: `PageToken` names the place after which a page begins, so that what is bought
+/// or released between two pages moves nothing from one to the other. The items come with falling places.
+pub(super) fn page_by_token<T>(
+    name: &str,
+    path: &str,
+    fields: &Fields,
+    items: impl Iterator<Item = (u64, T)>,
+    show: impl Fn(T) -> Value,
+) -> Result<Response, Refusal> {
+    let size = fields.get_number("PageSize", 50)?.clamp(1, 1_000);
+    let page = fields.get_number("Page", 0)?;
+    let bad_token = || Refusal::bad_request(20001, "PageToken must be that of a next_page_uri");
+    let after = match fields.find("PageToken") {
+        Some(token) => {
+            let place = token.strip_prefix("PA").and_then(|place| u64::from_str_radix(place, 16).ok());
+            Some(place.ok_or_else(bad_token)?)
+        }
+        None if page > 0 => return Err(bad_token()),
+        None => None,
+    };
+    let mut items = items.filter(|(place, _)| after.is_none_or(|after| *place < after));
+    let mut last = after;
+    let shown = items
+        .by_ref()
+        .take(size)
+        .map(|(place, item)| {
+            last = Some(place);
+            show(item)
+        })
+        .collect();
+    let uri = |page: usize, after: Option<u64>| {
+        let (page, token) = (page.to_string(), after.map(|place| format!("PA{place:032x}")));
+        format!("{path}?{}", fields.to_query_with(&[("Page", Some(&page)), ("PageToken", token.as_deref())]))
+    };
+    let next = items.next().map(|_| uri(page + 1, last));
+    Ok(wrap(name, shown, (page, size), [Some(uri(0, None)), Some(uri(page, after)), next, None]))
+}
+
+fn wrap(
+    name: &str,
+    shown: Vec<Value>,
+    (page, size): (usize, usize),
+    [first, own, next, previous]: [Option<String>; 4],
+) -> Response {
     let mut body = json!({
         "page": page,
         "page_size": size,
-        "first_page_uri": uri(0),
+        "first_page_uri": first,
         "next_page_uri": next,
-        "previous_page_uri": page.checked_sub(1).map(uri),
-        "uri": uri(page),
+        "previous_page_uri": previous,
+        "uri": own,
     });
     body[name] = Value::Array(shown);
-    Ok(Json(body).into_response())
+    Json(body).into_response()
 }

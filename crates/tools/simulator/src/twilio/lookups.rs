@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::answer::Refusal;
-use super::search::format_nationally;
-use super::{Fields, suffer};
-use crate::e164;
+use super::{CARRIER, suffer};
+use crate::e164::{self, format_nationally};
 use crate::faults::{Fault, Kind, Point, Subject};
+use crate::fields::Fields;
 use crate::state::Simulator;
 
 const LINE_TYPE: &str = "line_type_intelligence";
@@ -23,7 +23,7 @@ pub(super) async fn lookup(
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let subject = Subject::number(&number);
-    let fault = simulator.take_fault(Point::Lookup, subject);
+    let fault = simulator.take_fault(CARRIER, Point::Lookup, subject);
     if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
         return Ok(suffer(trouble).await);
     }
@@ -35,7 +35,7 @@ pub(super) async fn lookup(
     let valid = e164::is_dialable(&number);
     // A landline is one for sends and lookups alike.
     let landline = fault.is_some_and(|fault| fault.kind == Kind::Landline)
-        || simulator.faults().is_set(Point::Send, Kind::Landline, subject);
+        || simulator.faults().is_set(CARRIER, Point::Send, Kind::Landline, subject);
     let line = wanted.filter(|_| valid).map(|_| {
         json!({
             "type": if landline { "landline" } else { "mobile" },

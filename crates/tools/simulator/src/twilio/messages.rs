@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answer::{Refusal, page};
-use super::owned::is_web_address;
-use super::{Fields, bare_sid, rfc_2822, suffer};
+use super::texts::Receipts;
+use super::{CARRIER, answer_after, bare_sid, rfc_2822, suffer, suffer_read};
 use crate::e164;
 use crate::faults::{Fault, Kind, Point, Subject};
+use crate::fields::{Fields, is_web_address};
 use crate::history::{Direction, Message, Status};
-use crate::receipts::{Course, plan_steps, reaches_phone};
+use crate::receipts::{Course, Report, plan_steps, reaches_phone};
 use crate::segments::count_segments;
 use crate::sid;
 use crate::state::Simulator;
@@ -35,7 +36,7 @@ pub(super) async fn send(
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let subject = fields.find("To").map_or(Subject::default(), Subject::number);
-    let fault = simulator.take_fault(Point::Send, subject);
+    let fault = simulator.take_fault(CARRIER, Point::Send, subject);
     if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
         return Ok(suffer(trouble).await);
     }
@@ -48,10 +49,7 @@ pub(super) async fn send(
     }
     let answer = show(&account, &message);
     accept(&simulator, message, fields.find("StatusCallback"));
-    match fault.as_ref().and_then(Fault::after_accept) {
-        Some(trouble) => Ok(suffer(trouble).await),
-        None => Ok((StatusCode::CREATED, Json(answer)).into_response()),
-    }
+    Ok(answer_after(fault.as_ref(), (StatusCode::CREATED, Json(answer)).into_response()).await)
 }
 
 /// Everything that the carrier refuses at once.
@@ -77,7 +75,7 @@ fn check(simulator: &Simulator, fields: &Fields) -> Result<Message, Refusal> {
         return Err(Refusal::bad_request(21609, "The 'StatusCallback' URL is not a valid URL."));
     }
     let world = simulator.world();
-    if world.numbers.find_by_number(from).is_none() {
+    if world.numbers.find_by_number(from).is_none_or(|owned| owned.carrier != CARRIER) {
         return Err(Refusal::bad_request(
             21606,
             format!("The 'From' phone number {from} is not a valid, SMS-capable number of this account."),
@@ -88,6 +86,7 @@ fn check(simulator: &Simulator, fields: &Fields) -> Result<Message, Refusal> {
     }
     let now = Utc::now();
     Ok(Message {
+        carrier: CARRIER,
         sid: sid::make(if media_urls.is_empty() { "SM" } else { "MM" }),
         direction: Direction::OutboundApi,
         from: from.to_owned(),
@@ -110,16 +109,18 @@ fn is_callback(text: &str) -> bool {
 }
 
 fn accept(simulator: &Simulator, mut message: Message, callback: Option<&str>) {
-    let fault = simulator.take_fault(Point::Receipt, Subject::number(&message.to));
-    let steps = plan_steps(simulator.config.receipt_delay, fault.as_ref());
+    let fault = simulator.take_fault(CARRIER, Point::Receipt, Subject::number(&message.to));
+    let steps = plan_steps(CARRIER, simulator.config.receipt_delay, fault.as_ref());
     message.on_phone = reaches_phone(&steps);
     let course = Course {
         sid: message.sid.clone(),
-        from: message.from.clone(),
-        to: message.to.clone(),
-        callback: callback.map(str::to_owned),
         accepted_at: Instant::now(),
         steps,
+        report: Report::Twilio(Receipts {
+            callback: callback.map(str::to_owned),
+            from: message.from.clone(),
+            to: message.to.clone(),
+        }),
     };
     simulator.world().history.record(message);
     simulator.counts.messages_taken.fetch_add(1, Relaxed);
@@ -132,14 +133,16 @@ pub(super) async fn list(
     Path(account): Path<String>,
     fields: Fields,
 ) -> Result<Response, Refusal> {
-    if let Some(trouble) = simulator.take_fault(Point::List, Subject::default()).and_then(|fault| fault.before_accept())
-    {
-        return Ok(suffer(trouble).await);
+    if let Some(broken) = suffer_read(&simulator).await {
+        return Ok(broken);
     }
     fields.refuse_others(&["To", "From", "DateSent", "DateSent>", "DateSent<", "PageSize", "Page"])?;
     let day = |name| fields.find(name).map(|text| parse_day(name, text)).transpose();
     let (on, since, until) = (day("DateSent")?, day("DateSent>")?, day("DateSent<")?);
     let fits = |message: &&Message| {
+        if message.carrier != CARRIER {
+            return false;
+        }
         let sent = message.sent_at.unwrap_or(message.created_at).date_naive();
         on.is_none_or(|day| sent == day) && since.is_none_or(|day| sent >= day) && until.is_none_or(|day| sent <= day)
     };
@@ -157,13 +160,13 @@ pub(super) async fn fetch(
     State(simulator): State<Arc<Simulator>>,
     Path((account, sid)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    if let Some(trouble) = simulator.take_fault(Point::List, Subject::default()).and_then(|fault| fault.before_accept())
-    {
-        return Ok(suffer(trouble).await);
+    if let Some(broken) = suffer_read(&simulator).await {
+        return Ok(broken);
     }
     let world = simulator.world();
     let missing = || Refusal::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{sid}"));
-    let message = world.history.find(bare_sid(&sid)).ok_or_else(missing)?;
+    let message =
+        world.history.find(bare_sid(&sid)).filter(|message| message.carrier == CARRIER).ok_or_else(missing)?;
     Ok(Json(show(&account, message)).into_response())
 }
 

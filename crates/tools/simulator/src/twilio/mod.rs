@@ -3,18 +3,22 @@
 //! so that nobody relies on an effect that is not there.
 
 mod answer;
-mod fields;
+pub(crate) mod calls;
 mod lookups;
 mod messages;
 mod owned;
+mod retry;
 mod search;
+pub(crate) mod signature;
+pub(crate) mod texts;
+pub(crate) mod webhooks;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,15 +27,13 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 
 use self::answer::Refusal;
-pub(crate) use self::fields::Fields;
-use crate::connection::{NoAnswer, drop_connection};
-use crate::control;
-use crate::faults::Trouble;
-use crate::requests::LoggedRequest;
+use crate::carrier::CarrierName;
+use crate::connection::drop_connection;
+use crate::faults::{Fault, Point, Subject, Trouble};
 use crate::state::Simulator;
+use crate::witness;
 
-/// Larger than any form that a message can make.
-const MAX_BODY: usize = 64 * 1024;
+const CARRIER: CarrierName = CarrierName::Twilio;
 
 pub(crate) fn router(simulator: &Arc<Simulator>) -> Router<Arc<Simulator>> {
     let account = Router::new()
@@ -43,38 +45,18 @@ pub(crate) fn router(simulator: &Arc<Simulator>) -> Router<Arc<Simulator>> {
     Router::new()
         .nest("/2010-04-01/Accounts/{account}", account)
         .route("/v2/PhoneNumbers/{number}", get(lookups::lookup))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(simulator), witness))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(simulator), watch))
 }
 
-/// Notes the request, checks who asks, and notes the answer.
-async fn witness(State(simulator): State<Arc<Simulator>>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, 20001, "The request is larger than any form may be.")
-            .into_response();
-    };
-    let noted = LoggedRequest {
-        method: parts.method.clone(),
-        uri: parts.uri.clone(),
-        body: body.clone(),
-        received_at: Utc::now(),
-        answer: None,
-    };
-    let ticket = simulator.requests().record(noted);
-    let response = match authorise(&simulator, &parts.headers, &parts.uri) {
-        Ok(()) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Err(refusal) => refusal.into_response(),
-    };
-    if response.extensions().get::<NoAnswer>().is_none() {
-        simulator.requests().mark_answered(ticket, response.status());
-    }
-    response
+async fn watch(State(simulator): State<Arc<Simulator>>, request: Request, next: Next) -> Response {
+    witness::watch(simulator, CARRIER, request, next, authorise).await
 }
 
-fn authorise(simulator: &Simulator, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
+fn authorise(simulator: &Simulator, parts: &Parts) -> Result<(), Refusal> {
     let config = &simulator.config;
     let wanted = format!("{}:{}", config.account_sid, config.auth_token);
-    let given = headers
+    let given = parts
+        .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Basic "))
@@ -82,9 +64,9 @@ fn authorise(simulator: &Simulator, headers: &HeaderMap, uri: &Uri) -> Result<()
     if given.as_deref() != Some(wanted.as_bytes()) {
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, 20003, "Authenticate"));
     }
-    let account = uri.path().strip_prefix("/2010-04-01/Accounts/").and_then(|rest| rest.split('/').next());
+    let account = parts.uri.path().strip_prefix("/2010-04-01/Accounts/").and_then(|rest| rest.split('/').next());
     if account.is_some_and(|account| account != config.account_sid) {
-        return Err(Refusal::not_found(uri.path()));
+        return Err(Refusal::not_found(parts.uri.path()));
     }
     Ok(())
 }
@@ -93,10 +75,7 @@ fn authorise(simulator: &Simulator, headers: &HeaderMap, uri: &Uri) -> Result<()
 async fn suffer(trouble: Trouble) -> Response {
     match trouble {
         Trouble::TooManyRequests => Refusal::too_many_requests().into_response(),
-        Trouble::ServerError => {
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, 20500, "An internal server error has occurred")
-                .into_response()
-        }
+        Trouble::ServerError => Refusal::server_error().into_response(),
         Trouble::Hold(delay) => {
             tokio::time::sleep(delay).await;
             drop_connection()
@@ -105,25 +84,27 @@ async fn suffer(trouble: Trouble) -> Response {
     }
 }
 
-/// A path that neither API has.
-pub(crate) async fn refuse_unknown_path(uri: Uri) -> Response {
-    if control::is_control_path(uri.path()) {
-        return control::Problem::not_found(format!("There is no call {} here; the README lists them.", uri.path()))
-            .into_response();
+/// The answer of a read that a fault breaks.
+async fn suffer_read(simulator: &Simulator) -> Option<Response> {
+    let trouble = simulator.take_fault(CARRIER, Point::List, Subject::default())?.before_accept()?;
+    Some(suffer(trouble).await)
+}
+
+/// What was done, or what a fault makes of the answer.
+async fn answer_after(fault: Option<&Fault>, answer: Response) -> Response {
+    match fault.and_then(Fault::after_accept) {
+        Some(trouble) => suffer(trouble).await,
+        None => answer,
     }
+}
+
+/// A path that this API does not have.
+pub(crate) fn refuse_path(uri: &Uri) -> Response {
     Refusal::not_found(uri.path()).into_response()
 }
 
 /// A path that exists, with a method that it does not take.
-pub(crate) async fn refuse_method(uri: Uri) -> Response {
-    if control::is_control_path(uri.path()) {
-        return control::Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            format!("{} does not take this method.", uri.path()),
-        )
-        .into_response();
-    }
+pub(crate) fn refuse_method() -> Response {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, 20004, "Method not allowed").into_response()
 }
 

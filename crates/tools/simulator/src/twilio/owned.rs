@@ -9,13 +9,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use serde_json::{Value, json};
-use url::Url;
 
-use super::answer::{Refusal, page};
-use super::search::{format_nationally, list_for_sale};
-use super::{Fields, bare_sid, rfc_2822, suffer};
-use crate::e164;
+use super::answer::{Refusal, page_by_token};
+use super::{CARRIER, answer_after, bare_sid, rfc_2822, suffer, suffer_read};
+use crate::e164::{self, format_nationally};
 use crate::faults::{Fault, Kind, Point, Subject};
+use crate::fields::{BadField, Fields, is_web_address};
+use crate::inventory::list_for_sale;
 use crate::numbers::{OwnedNumber, Settings};
 use crate::sid;
 use crate::state::{Simulator, World};
@@ -27,9 +27,12 @@ pub(super) async fn buy(
 ) -> Result<Response, Refusal> {
     let (number, area_code) = (fields.find("PhoneNumber"), fields.find("AreaCode"));
     let subject = number.map_or(Subject::area_code(area_code), Subject::number);
-    let fault = simulator.take_fault(Point::Buy, subject);
+    let fault = simulator.take_fault(CARRIER, Point::Buy, subject);
     if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
         return Ok(suffer(trouble).await);
+    }
+    if fault.as_ref().is_some_and(Fault::is_refusal) {
+        return Err(Refusal::bad_request(21404, "The account may not buy this number"));
     }
     let mut settings = Settings::default();
     apply(&mut settings, &fields, &["PhoneNumber", "AreaCode"])?;
@@ -39,10 +42,7 @@ pub(super) async fn buy(
         _ => return Err(Refusal::bad_request(21421, "Give either PhoneNumber or AreaCode")),
     };
     let bought = purchase(&mut simulator.world(), &number, settings, fault.as_ref())?;
-    match fault.as_ref().and_then(Fault::after_accept) {
-        Some(trouble) => Ok(suffer(trouble).await),
-        None => Ok((StatusCode::CREATED, Json(show(&account, &bought))).into_response()),
-    }
+    Ok(answer_after(fault.as_ref(), (StatusCode::CREATED, Json(show(&account, &bought))).into_response()).await)
 }
 
 fn find_in_area(simulator: &Simulator, area_code: &str) -> Result<String, Refusal> {
@@ -50,7 +50,7 @@ fn find_in_area(simulator: &Simulator, area_code: &str) -> Result<String, Refusa
         .parse()
         .map_err(|_| Refusal::bad_request(21451, format!("AreaCode {area_code} is not a North American area code")))?;
     let nothing = || Refusal::bad_request(21452, format!("No phone numbers found in area code {area_code}"));
-    if simulator.faults().is_set(Point::Search, Kind::AreaCodeEmpty, Subject::area_code(Some(area_code))) {
+    if simulator.faults().is_set(CARRIER, Point::Search, Kind::AreaCodeEmpty, Subject::area_code(Some(area_code))) {
         return Err(nothing());
     }
     list_for_sale(&simulator.world().numbers, Some(parsed)).next().ok_or_else(nothing)
@@ -72,8 +72,16 @@ fn purchase(
         return Err(Refusal::bad_request(21422, format!("{number} is not available")));
     }
     let now = Utc::now();
-    let bought =
-        OwnedNumber { sid: sid::make("PN"), number: number.to_owned(), settings, created_at: now, updated_at: now };
+    let bought = OwnedNumber {
+        carrier: CARRIER,
+        sid: sid::make("PN"),
+        number: number.to_owned(),
+        settings,
+        profile_id: None,
+        application_id: None,
+        created_at: now,
+        updated_at: now,
+    };
     world.numbers.record_purchase(bought.clone());
     Ok(bought)
 }
@@ -84,31 +92,31 @@ pub(super) async fn list(
     Path(account): Path<String>,
     fields: Fields,
 ) -> Result<Response, Refusal> {
-    if let Some(trouble) = simulator.take_fault(Point::List, Subject::default()).and_then(|fault| fault.before_accept())
-    {
-        return Ok(suffer(trouble).await);
+    if let Some(broken) = suffer_read(&simulator).await {
+        return Ok(broken);
     }
-    fields.refuse_others(&["PhoneNumber", "FriendlyName", "PageSize", "Page"])?;
+    fields.refuse_others(&["PhoneNumber", "FriendlyName", "PageSize", "Page", "PageToken"])?;
     let (pattern, name) = (fields.find("PhoneNumber"), fields.find("FriendlyName"));
-    let fits = |owned: &&OwnedNumber| {
-        pattern.is_none_or(|pattern| e164::contains_pattern(&owned.number, pattern))
+    let fits = |(_, owned): &(u64, &OwnedNumber)| {
+        owned.carrier == CARRIER
+            && pattern.is_none_or(|pattern| e164::contains_pattern(&owned.number, pattern))
             && name.is_none_or(|name| shown_name(owned) == name)
     };
     let path = format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json");
     let world = simulator.world();
-    page("incoming_phone_numbers", &path, &fields, world.numbers.list().filter(fits), |owned| show(&account, owned))
+    let owned = world.numbers.list_placed().filter(fits);
+    page_by_token("incoming_phone_numbers", &path, &fields, owned, |owned| show(&account, owned))
 }
 
 pub(super) async fn fetch(
     State(simulator): State<Arc<Simulator>>,
     Path((account, sid)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    if let Some(trouble) = simulator.take_fault(Point::List, Subject::default()).and_then(|fault| fault.before_accept())
-    {
-        return Ok(suffer(trouble).await);
+    if let Some(broken) = suffer_read(&simulator).await {
+        return Ok(broken);
     }
     let world = simulator.world();
-    let owned = world.numbers.find_by_sid(bare_sid(&sid)).ok_or_else(|| missing(&account, &sid))?;
+    let owned = world.numbers.find_by_sid(CARRIER, bare_sid(&sid)).ok_or_else(|| missing(&account, &sid))?;
     Ok(Json(show(&account, owned)).into_response())
 }
 
@@ -121,18 +129,19 @@ pub(super) async fn configure(
     if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
         return Ok(suffer(trouble).await);
     }
+    if fault.as_ref().is_some_and(Fault::is_refusal) {
+        return Err(Refusal::bad_request(21402, "SmsUrl is not a valid URL"));
+    }
     let configured = {
         let mut world = simulator.world();
         let sid = bare_sid(&sid);
-        let mut settings = world.numbers.find_by_sid(sid).ok_or_else(|| missing(&account, sid))?.settings.clone();
-        apply(&mut settings, &fields, &[])?;
-        let owned = world.numbers.record_settings(sid, settings, Utc::now()).ok_or_else(|| missing(&account, sid))?;
-        show(&account, owned)
+        let mut owned = world.numbers.find_by_sid(CARRIER, sid).ok_or_else(|| missing(&account, sid))?.clone();
+        apply(&mut owned.settings, &fields, &[])?;
+        owned.updated_at = Utc::now();
+        world.numbers.record_change(owned.clone());
+        show(&account, &owned)
     };
-    match fault.as_ref().and_then(Fault::after_accept) {
-        Some(trouble) => Ok(suffer(trouble).await),
-        None => Ok(Json(configured).into_response()),
-    }
+    Ok(answer_after(fault.as_ref(), Json(configured).into_response()).await)
 }
 
 pub(super) async fn release(
@@ -143,20 +152,20 @@ pub(super) async fn release(
     if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
         return Ok(suffer(trouble).await);
     }
+    if fault.as_ref().is_some_and(Fault::is_refusal) {
+        return Err(Refusal::bad_request(20001, "The number has an emergency address, which must be removed first"));
+    }
     {
         let mut world = simulator.world();
-        let released = world.numbers.record_release(bare_sid(&sid)).ok_or_else(|| missing(&account, &sid))?;
-        world.opt_outs.forget_number(&released.number);
+        let released = world.numbers.record_release(CARRIER, bare_sid(&sid)).ok_or_else(|| missing(&account, &sid))?;
+        world.opt_outs.forget_scope(&released.number);
     }
-    match fault.as_ref().and_then(Fault::after_accept) {
-        Some(trouble) => Ok(suffer(trouble).await),
-        None => Ok(StatusCode::NO_CONTENT.into_response()),
-    }
+    Ok(answer_after(fault.as_ref(), StatusCode::NO_CONTENT.into_response()).await)
 }
 
 fn take_fault_of(simulator: &Simulator, on: Point, sid: &str) -> Option<Fault> {
-    let number = simulator.world().numbers.find_by_sid(bare_sid(sid)).map(|owned| owned.number.clone());
-    simulator.take_fault(on, number.as_deref().map_or(Subject::default(), Subject::number))
+    let number = simulator.world().numbers.find_by_sid(CARRIER, bare_sid(sid)).map(|owned| owned.number.clone());
+    simulator.take_fault(CARRIER, on, number.as_deref().map_or(Subject::default(), Subject::number))
 }
 
 fn missing(account: &str, sid: &str) -> Refusal {
@@ -187,7 +196,7 @@ fn apply(settings: &mut Settings, fields: &Fields, also: &[&str]) -> Result<(), 
             "VoiceFallbackUrl" => &mut settings.voice_fallback_url,
             "StatusCallback" => &mut settings.status_callback,
             _ if also.contains(&name) => continue,
-            _ => return Err(Refusal::unplayed(name)),
+            _ => return Err(BadField::Unplayed(name.to_owned()).into()),
         };
         if !value.is_empty() && !is_web_address(value) {
             return Err(Refusal::bad_request(21402, format!("{name} is not a valid URL")));
@@ -195,11 +204,6 @@ fn apply(settings: &mut Settings, fields: &Fields, also: &[&str]) -> Result<(), 
         *address = Some(value.to_owned()).filter(|value| !value.is_empty());
     }
     Ok(())
-}
-
-/// An absolute http(s) URL with a host.
-pub(super) fn is_web_address(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn shown_name(owned: &OwnedNumber) -> String {

@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
-use super::{Fields, suffer};
-use crate::e164;
+use super::{CARRIER, suffer};
+use crate::e164::{self, format_nationally};
 use crate::faults::{Fault, Kind, Point, Subject};
-use crate::inventory;
-use crate::numbers::Numbers;
+use crate::fields::Fields;
+use crate::inventory::list_for_sale;
 use crate::state::Simulator;
 
 const PLAYED: [&str; 9] = [
@@ -34,7 +34,7 @@ pub(super) async fn search(
     fields: Fields,
 ) -> Result<Response, Refusal> {
     let area_code = fields.find("AreaCode");
-    let fault = simulator.take_fault(Point::Search, Subject::area_code(area_code));
+    let fault = simulator.take_fault(CARRIER, Point::Search, Subject::area_code(area_code));
     if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
         return Ok(suffer(trouble).await);
     }
@@ -49,7 +49,7 @@ pub(super) async fn search(
         let (world, faults) = (simulator.world(), simulator.faults());
         // A search anywhere does not offer what a search for the area code would deny.
         let hidden = |number: &str| {
-            area_code.is_none() && faults.is_set(Point::Search, Kind::AreaCodeEmpty, Subject::number(number))
+            area_code.is_none() && faults.is_set(CARRIER, Point::Search, Kind::AreaCodeEmpty, Subject::number(number))
         };
         let fits = |number: &String| {
             !hidden(number) && fields.find("Contains").is_none_or(|pattern| e164::contains_pattern(number, pattern))
@@ -67,23 +67,6 @@ fn parse_area_code(text: &str) -> Result<u16, Refusal> {
         .ok()
         .filter(|_| text.len() == 3)
         .ok_or_else(|| Refusal::bad_request(21451, format!("AreaCode {text} is not a North American area code")))
-}
-
-/// The inventory without what somebody owns.
-pub(super) fn list_for_sale(numbers: &Numbers, area_code: Option<u16>) -> Box<dyn Iterator<Item = String> + '_> {
-    let free = |number: &String| !numbers.is_taken(number);
-    match area_code {
-        Some(area_code) => Box::new(inventory::list_area(area_code).filter(free)),
-        None => Box::new(inventory::list_anywhere().filter(free)),
-    }
-}
-
-/// `+14155550123` as `(415) 555-0123`.
-pub(super) fn format_nationally(number: &str) -> String {
-    match (number.get(2..5), number.get(5..8), number.get(8..)) {
-        (Some(area), Some(exchange), Some(line)) => format!("({area}) {exchange}-{line}"),
-        _ => number.to_owned(),
-    }
 }
 
 fn show(number: &str) -> Value {

@@ -1,24 +1,15 @@
 //! When Twilio asks again (CARRIERS §4): by default one more time and only when it could not connect.
-//! The fragment of a webhook URL changes that, for example `#rc=3&rp=all`. The pure part; `webhook` does the asking.
+//! The fragment of a webhook URL changes that, for example `#rc=3&rp=all`. The pure part; `webhooks` does the asking.
 //! `rc`, `rp`, `rt` and `tt` are honoured; `ct`, `sni` and `e` are read over.
 
 use std::time::Duration;
+
+use crate::webhook::Failure;
 
 /// Twilio never spends more on one webhook, all attempts together.
 const TOTAL: Duration = Duration::from_secs(15);
 const MAX_RETRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-/// How an attempt went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// No connection.
-    Connect,
-    /// A connection, but no whole answer in time.
-    Read,
-    /// An answer that is not 2xx.
-    Status(u16),
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "four independent switches of Twilio's rp parameter")]
