@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, consumer, stream};
+use async_nats::jetstream::{self, consumer, kv, stream};
 use chassis::{Health, Lifecycle};
-use proto::catalogue::{CONSUMERS, DEAD_LETTER_PREFIX, DEAD_LETTERS, Retention, STREAMS};
+use proto::catalogue::{BUCKETS, CONSUMERS, DEAD_LETTER_PREFIX, DEAD_LETTERS, Retention, STREAMS};
 use tokio::sync::watch;
 
 use crate::NatsSettings;
@@ -163,6 +163,9 @@ impl Bus {
             ..Default::default()
         })
         .await?;
+        for bucket in BUCKETS {
+            self.declare_bucket(bucket).await?;
+        }
         for definition in CONSUMERS {
             let config = consumer::pull::Config {
                 durable_name: Some(definition.name.to_owned()),
@@ -178,6 +181,22 @@ impl Bus {
                 .map_err(|error| BusError::Consumer { name: definition.name.to_owned(), source: error.into() })?;
         }
         self.declared.send_replace(true);
+        Ok(())
+    }
+
+    async fn declare_bucket(&self, name: &str) -> Result<(), BusError> {
+        let bucket = self.stream_name(name);
+        let config = kv::Config {
+            bucket: bucket.clone(),
+            history: 1,
+            storage: stream::StorageType::File,
+            num_replicas: self.replicas,
+            ..Default::default()
+        };
+        self.jetstream
+            .create_or_update_key_value(config)
+            .await
+            .map_err(|error| BusError::Stream { name: bucket, source: error.into() })?;
         Ok(())
     }
 
@@ -215,6 +234,13 @@ impl Bus {
             let name = self.stream_name(name);
             self.jetstream
                 .delete_stream(&name)
+                .await
+                .map_err(|error| BusError::Stream { name: name.clone(), source: error.into() })?;
+        }
+        for name in BUCKETS {
+            let name = self.stream_name(name);
+            self.jetstream
+                .delete_key_value(&name)
                 .await
                 .map_err(|error| BusError::Stream { name: name.clone(), source: error.into() })?;
         }

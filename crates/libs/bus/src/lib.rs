@@ -3,6 +3,7 @@
 //! - [`Bus`]: the connection, the namespace, and the declaration of all streams and durables of the catalogue.
 //! - [`outbox`] and [`Relay`]: a state change and its event are one transaction; the relay publishes afterwards.
 //! - [`Publisher`]: for ingest, which has no database: stores events directly, many in one go.
+//! - [`Bus::put_latest`] and [`follow_latest`]: a state instead of a fact, for every replica of a reader.
 //! - [`consume`]: runs a [`Handler`] over batches of events: one transaction, deduplicated, retried, dead-lettered.
 //! - [`DeadLetters`]: look at what could not be digested, put it back, or drop it.
 //!
@@ -13,6 +14,7 @@ mod consume;
 mod dead_letters;
 mod envelope;
 mod inbox;
+mod latest;
 pub mod outbox;
 mod publisher;
 mod relay;
@@ -23,6 +25,7 @@ pub use consume::{Classify, HandleError, Handler, Received, consume};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use envelope::Outgoing;
 pub use inbox::sweep as sweep_inbox;
+pub use latest::{Follower, follow_latest};
 pub use publisher::{PublishError, Publisher};
 pub use relay::Relay;
 pub use settings::NatsSettings;

@@ -30,16 +30,30 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     async fn buy_number(&self, order: &NumberOrder) -> Result<OwnedNumber, CallError>;
 
     /// The number, if our account owns it. Exact match.
-    async fn find_owned_number(&self, number: &PhoneNumber) -> Result<Option<OwnedNumber>, CallError>;
+    ///
+    /// `license_id` is the one for which it may have been ordered. While an order of it is still open at the
+    /// carrier, the answer is [`CallError::Unknown`]: neither yes nor no.
+    async fn find_owned_number(
+        &self,
+        number: &PhoneNumber,
+        license_id: &LicenseId,
+    ) -> Result<Option<OwnedNumber>, CallError>;
 
     /// All numbers tagged with this license, at most 1,000: finds what a crash left behind (rule 5).
     async fn list_owned_by(&self, license_id: &LicenseId) -> Result<Vec<OwnedNumber>, CallError>;
+
+    /// All numbers of the account, a page at a time: `page` is [`OwnedPage::next`] of the page before, `None` the
+    /// first. For the audit, which compares them with ours.
+    async fn list_owned_numbers(&self, page: Option<&str>) -> Result<OwnedPage, CallError>;
 
     /// Sets tag and webhooks of a number that we own. May be repeated.
     async fn configure_number(&self, owned: &OwnedNumber, order: &NumberOrder) -> Result<OwnedNumber, CallError>;
 
     /// Gives a number back. Already gone is `Ok`, so it may be repeated.
     async fn release_number(&self, carrier_number_id: &str) -> Result<(), CallError>;
+
+    /// What kind of line a number is (rule 12). Costs money: ask once and remember.
+    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineType, CallError>;
 
     /// Hands one message over, once. Never repeats by itself (rule 16).
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome;
@@ -70,9 +84,9 @@ pub struct NumberOrder {
 pub struct NumberWebhooks {
     /// Inbound messages.
     pub message_url: Url,
-    /// Inbound calls.
+    /// Inbound calls. Asked once more when it fails, where the carrier has a setting for that.
     pub voice_url: Url,
-    /// What became of a call.
+    /// The end of a call.
     pub voice_status_url: Url,
 }
 
@@ -85,6 +99,40 @@ pub struct OwnedNumber {
     pub number: PhoneNumber,
     /// The tag. Absent if it is not one of ours, as with a number bought by hand.
     pub license_id: Option<LicenseId>,
+    /// Where texts to it are posted, without a fragment. Absent if the carrier does not say it with the number.
+    pub message_url: Option<Url>,
+}
+
+/// A page of the numbers that an account owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedPage {
+    pub numbers: Vec<OwnedNumber>,
+    /// Names the next page. `None`: this was the last one.
+    pub next: Option<String>,
+}
+
+/// What kind of line a number is, as a carrier's lookup says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LineType {
+    Mobile,
+    Landline,
+    /// Internet telephony; much of it takes texts.
+    Voip,
+    TollFree,
+    /// The caller pays.
+    Premium,
+    /// The carrier says that there is no such number.
+    Invalid,
+    /// Anything else, also what the carrier does not know.
+    Other,
+}
+
+impl LineType {
+    /// Surely not able to receive texts. What may be able is tried: a lookup knows lines, not what was
+    /// enabled on them (CARRIERS §7).
+    pub const fn cannot_receive_sms(self) -> bool {
+        matches!(self, Self::Landline | Self::Premium | Self::Invalid)
+    }
 }
 
 /// One message for one phone.

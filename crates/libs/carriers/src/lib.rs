@@ -8,16 +8,29 @@
 //! about the call ([`SendOutcome`], [`CallError`]) and the caller decides what follows (rule 16).
 //! It also never logs, and no error or `Debug` output of it holds a phone number, a text or a secret.
 
+mod addresses;
+mod calls;
 mod carrier;
+mod connect;
+mod error_tables;
+mod exchange;
+mod form;
 #[cfg(test)]
 mod harness;
 mod outcome;
+pub mod telnyx;
 pub mod twilio;
+mod twiml;
 mod webhooks;
 
-pub use carrier::{Carrier, NumberOrder, NumberSearch, NumberWebhooks, OutboundMessage, OwnedNumber};
+pub use addresses::{InvalidAddress, WebhookAddresses};
+pub use carrier::{
+    Carrier, LineType, NumberOrder, NumberSearch, NumberWebhooks, OutboundMessage, OwnedNumber, OwnedPage,
+};
+pub use connect::{Carriers, ConnectError};
+pub use exchange::ClientError;
 pub use outcome::{CallError, NumberRefusal, NumberRefusalKind, Refusal, SendOutcome, refusal_code};
 pub use webhooks::{
-    InboundMedia, InboundMessage, MalformedWebhook, Receipt, ReceiptStatus, SignatureError, WebhookAnswer,
-    WebhookRequest, Webhooks,
+    CallInstruction, CallReport, Forward, InboundCall, InboundMedia, InboundMessage, MalformedWebhook, Receipt,
+    ReceiptStatus, SignatureError, WebhookAnswer, WebhookRequest, Webhooks,
 };

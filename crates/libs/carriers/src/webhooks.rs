@@ -3,9 +3,12 @@
 //! Everything here is pure: a request goes in, a verified and parsed fact comes out. Call [`Webhooks::verify`]
 //! before any parsing; a request that fails it gets 403 and never becomes an event.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
-use domain::{CarrierName, Id, Message, PhoneNumber};
+use chrono::{DateTime, Utc};
+use domain::{CallResult, CarrierName, Id, Message, PhoneNumber};
 use thiserror::Error;
 use url::Url;
 
@@ -25,6 +28,15 @@ pub trait Webhooks: Send + Sync + fmt::Debug {
     /// Reads a receipt.
     fn parse_receipt(&self, request: &WebhookRequest<'_>) -> Result<Receipt, MalformedWebhook>;
 
+    /// Reads an inbound call.
+    fn parse_call(&self, request: &WebhookRequest<'_>) -> Result<InboundCall, MalformedWebhook>;
+
+    /// Reads what came of a call. `None`: it says that the call ended and not how; another request says that.
+    fn parse_call_report(&self, request: &WebhookRequest<'_>) -> Result<Option<CallReport>, MalformedWebhook>;
+
+    /// What a call webhook answers, with status 200.
+    fn call_answer(&self, instruction: &CallInstruction) -> WebhookAnswer;
+
     /// What a message webhook answers, with status 200: says nothing to the sender.
     fn message_answer(&self) -> WebhookAnswer;
 
@@ -43,6 +55,17 @@ pub struct WebhookRequest<'a> {
     pub headers: &'a http::HeaderMap,
     /// The raw body: some signatures cover its bytes.
     pub body: &'a [u8],
+    /// Now, as ingest's clock says: some signatures are good for minutes only.
+    pub received_at: DateTime<Utc>,
+}
+
+impl WebhookRequest<'_> {
+    /// Our id of the message that a receipt is about, from the address that the message gave the carrier.
+    pub(crate) fn message_id(&self) -> Result<Id<Message>, MalformedWebhook> {
+        let mid = self.url.query_pairs().find(|(name, _)| name == "mid");
+        let (_, mid) = mid.ok_or(MalformedWebhook::MissingField("mid"))?;
+        mid.parse().map_err(|_| MalformedWebhook::InvalidField("mid"))
+    }
 }
 
 impl fmt::Debug for WebhookRequest<'_> {
@@ -64,6 +87,9 @@ pub enum SignatureError {
     /// Signed by somebody else, or for another address, or changed on the way.
     #[error("the signature does not match")]
     Mismatch,
+    /// Signed, but too long ago or for a time to come: perhaps a copy of an old request.
+    #[error("the signature is not of this time")]
+    Expired,
     /// Signed in a way that this version does not know.
     #[error("the signature uses an algorithm that is not supported")]
     UnsupportedAlgorithm,
@@ -78,6 +104,7 @@ impl SignatureError {
         match self {
             Self::Missing => "missing",
             Self::Mismatch => "mismatch",
+            Self::Expired => "expired",
             Self::UnsupportedAlgorithm => "unsupported_algorithm",
             Self::UnreadableBody => "unreadable_body",
         }
@@ -97,7 +124,7 @@ pub enum MalformedWebhook {
     /// A normal event of the trade, not a fault: answer 200 so that the carrier does not retry, count as ignored (rule 12).
     #[error("the sender is not a North American phone number")]
     UnsupportedSender,
-    /// A status that this version does not know. Carriers add some without notice.
+    /// A status, or a result of a call, that this version does not know. Carriers add some without notice.
     #[error("the status is not known")]
     UnknownStatus,
     /// The body has no parameters to read.
@@ -193,11 +220,83 @@ pub enum ReceiptStatus {
     Canceled,
 }
 
+/// Somebody calls one of our numbers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InboundCall {
+    /// The carrier's id: the same in every request about this call.
+    pub carrier_call_id: String,
+    /// The caller. Absent if withheld or no North American number.
+    pub from: Option<PhoneNumber>,
+    /// The caller as the company's phone may show it: E.164 of any country. Absent if withheld or not a number.
+    pub caller_id: Option<String>,
+    /// Our number.
+    pub to: PhoneNumber,
+}
+
+/// What came of a call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallReport {
+    /// The carrier's id of the caller's call, not of the forwarded one.
+    pub carrier_call_id: String,
+    /// As in [`InboundCall::from`].
+    pub from: Option<PhoneNumber>,
+    /// Our number.
+    pub to: PhoneNumber,
+    pub result: CallResult,
+    /// How long the two talked, in seconds, if the carrier says so.
+    pub duration_s: Option<u32>,
+}
+
+/// Only the carrier's id: who calls whom is nobody's business.
+impl fmt::Debug for InboundCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundCall").field("carrier_call_id", &self.carrier_call_id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CallReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallReport")
+            .field("carrier_call_id", &self.carrier_call_id)
+            .field("result", &self.result)
+            .field("duration_s", &self.duration_s)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the carrier does with a call (rule 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallInstruction {
+    /// Rings another phone; the caller hears ringing until it is taken.
+    Forward(Forward),
+    /// Speaks a sentence, then hangs up.
+    Say(&'static str),
+    HangUp,
+}
+
+/// Where a call goes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Forward {
+    pub to: PhoneNumber,
+    /// What the rung phone shows: the caller's number, or ours where there is none (CARRIERS §5). E.164.
+    pub caller_id: String,
+    /// Whole seconds, 5 to 120.
+    pub ring_for: Duration,
+    /// Asked what to do after the call, and told what came of it.
+    pub then: Url,
+}
+
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forward").field("ring_for", &self.ring_for).finish_non_exhaustive()
+    }
+}
+
 /// The body of a 200.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookAnswer {
     /// Value of the `Content-Type` header. Carriers complain if there is none.
     pub content_type: &'static str,
     /// The whole body.
-    pub body: &'static str,
+    pub body: Cow<'static, str>,
 }

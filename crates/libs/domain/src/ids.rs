@@ -31,6 +31,9 @@ pub enum Conversation {}
 /// One send to many recipients.
 #[derive(Debug)]
 pub enum Batch {}
+/// One call to a messages number.
+#[derive(Debug)]
+pub enum Call {}
 /// One try to hand a message to a carrier.
 #[derive(Debug)]
 pub enum Attempt {}

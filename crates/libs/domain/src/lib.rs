@@ -5,6 +5,7 @@
 //! wherever it likes. Phone numbers and message texts have no `Display`, and their `Debug` is masked.
 
 mod area_code;
+mod call;
 mod carrier;
 mod ids;
 mod npa_regions;
@@ -16,8 +17,9 @@ mod text;
 mod words;
 
 pub use area_code::{AreaCode, AreaCodeError, Region};
+pub use call::CallResult;
 pub use carrier::{CarrierName, Direction};
-pub use ids::{Attempt, Batch, Candidate, Conversation, Id, InvalidId, LicenseId, ManagerId, Message, PersonId};
+pub use ids::{Attempt, Batch, Call, Candidate, Conversation, Id, InvalidId, LicenseId, ManagerId, Message, PersonId};
 pub use people::PersonKind;
 pub use phone::{PhoneNumber, PhoneNumberError};
 pub use segments::{Encoding, Segments, count_segments};

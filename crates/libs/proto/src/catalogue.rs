@@ -1,4 +1,4 @@
-//! Every event, every stream and every consumer, on one page.
+//! Every event, every stream, every consumer and every bucket, on one page.
 //!
 //! `libs/bus` declares all of it at start, before anything is published, because a stream with interest
 //! retention drops what is published before a consumer exists. A subject reads `<service>.<thing>.<past participle>.v1`.
@@ -14,6 +14,9 @@ pub trait Event: prost::Message + Default + 'static {
 impl Event for numbers::NumberAssigned {
     const SUBJECT: &'static str = "numbers.number.assigned.v1";
 }
+impl Event for numbers::CompanyChanged {
+    const SUBJECT: &'static str = "numbers.company.changed.v1";
+}
 impl Event for conversations::MessageQueued {
     const SUBJECT: &'static str = "conversations.message.queued.v1";
 }
@@ -26,6 +29,22 @@ impl Event for ingest::MessageReceived {
 impl Event for ingest::ReceiptReceived {
     const SUBJECT: &'static str = "ingest.receipt.received.v1";
 }
+impl Event for ingest::CallUpdated {
+    const SUBJECT: &'static str = "ingest.call.updated.v1";
+}
+
+/// A state that one service publishes and any process may follow: one value a key, the last one stays.
+pub trait Latest: prost::Message + Default + 'static {
+    /// The bucket that holds it, without the namespace.
+    const BUCKET: &'static str;
+}
+
+impl Latest for numbers::Route {
+    const BUCKET: &'static str = "ROUTES";
+}
+
+/// All buckets.
+pub const BUCKETS: &[&str] = &[numbers::Route::BUCKET];
 
 /// How long a stream keeps what is published. Both let go of an event once it has been consumed (rule 11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +89,12 @@ pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
 /// A dead letter's subject: `dead.<consumer>`.
 pub const DEAD_LETTER_PREFIX: &str = "dead";
 
+/// conversations shows and uses the company's name.
+pub const CONVERSATIONS_COMPANY_CHANGED: Consumer =
+    consumer::<numbers::CompanyChanged>("conversations-company-changed", "NUMBERS");
+/// conversations shows who called, and what came of it.
+pub const CONVERSATIONS_CALL_UPDATED: Consumer =
+    consumer::<ingest::CallUpdated>("conversations-call-updated", "INGEST");
 /// conversations learns which number is whose.
 pub const CONVERSATIONS_NUMBER_ASSIGNED: Consumer =
     consumer::<numbers::NumberAssigned>("conversations-number-assigned", "NUMBERS");
@@ -101,6 +126,8 @@ pub const CONSUMERS: &[Consumer] = &[
     CONVERSATIONS_MESSAGE_RECEIVED,
     CONVERSATIONS_RECEIPT_RECEIVED,
     DISPATCH_RECEIPT_RECEIVED,
+    CONVERSATIONS_COMPANY_CHANGED,
+    CONVERSATIONS_CALL_UPDATED,
 ];
 
 /// Core NATS (not stored): `feed.<license_id>` carries a `FeedPush` after each commit (rule 15).

@@ -1,6 +1,6 @@
 //! The conversations service: people and their numbers, conversations, messages, and the feed of each license.
 //!
-//! Owns the truth of what was written and what became of it (rules 7–12, 15, 17 of the design). It never talks to
+//! Owns the truth of what was written and what became of it (rules 6–12, 15, 17 of the design). It never talks to
 //! a carrier: it announces what is to be sent (`conversations.message.queued`) and hears of the rest.
 //!
 //! `model/` decides, `store/` holds the only SQL, `rpc/` and `events/` are the two ways in.
@@ -66,7 +66,7 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     lifecycle.spawn("relay the outbox", relay.clone().run(lifecycle.stopping()));
     let (pusher, pushing) = push::Pusher::new(pool.clone(), bus.clone(), lifecycle.stopping());
     lifecycle.spawn("push the feed", pushing);
-    lifecycle.spawn("sweep", sweep::run(pool.clone(), clock.clone(), lifecycle.stopping()));
+    lifecycle.spawn("sweep", sweep::run(pool.clone(), clock.clone(), pusher.clone(), lifecycle.stopping()));
 
     macro_rules! consume {
         ($name:literal, $consumer:expr, $handler:expr) => {
@@ -77,6 +77,8 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
         };
     }
     consume!("learn numbers", catalogue::CONVERSATIONS_NUMBER_ASSIGNED, events::NumberAssigned::new(pusher.clone()));
+    consume!("learn companies", catalogue::CONVERSATIONS_COMPANY_CHANGED, events::CompanyChanged::new(pusher.clone()));
+    consume!("note calls", catalogue::CONVERSATIONS_CALL_UPDATED, events::CallUpdated::new(pusher.clone()));
     consume!(
         "take answers in",
         catalogue::CONVERSATIONS_MESSAGE_RECEIVED,

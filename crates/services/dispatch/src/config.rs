@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use bus::NatsSettings;
+use carriers::telnyx::TelnyxSettings;
 use carriers::twilio::TwilioSettings;
 use chassis::{DatabaseSettings, ListenSettings, ProcessSettings};
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 /// Everything that can be set.
@@ -15,7 +17,9 @@ pub struct Settings {
     pub nats: NatsSettings,
     pub pace: PaceSettings,
     pub delivery: DeliverySettings,
+    pub lookup: LookupSettings,
     pub twilio: TwilioSettings,
+    pub telnyx: TelnyxSettings,
     pub webhooks: WebhookSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
@@ -50,6 +54,29 @@ impl DeliverySettings {
     /// See `give_up_after_s`.
     pub fn give_up_after(&self) -> Duration {
         Duration::from_secs(self.give_up_after_s.into())
+    }
+}
+
+/// `[lookup]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct LookupSettings {
+    /// Whether lines are looked up before the first send.
+    pub enabled: bool,
+    /// For how long it is known what was learned of a line.
+    pub keep_days: u32,
+    /// A lookup that takes longer has failed.
+    pub timeout_ms: u64,
+}
+
+impl LookupSettings {
+    /// See `keep_days`.
+    pub fn keep(&self) -> TimeDelta {
+        TimeDelta::days(self.keep_days.into())
+    }
+
+    /// See `timeout_ms`.
+    pub const fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
     }
 }
 

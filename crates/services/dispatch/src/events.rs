@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bus::{Classify as _, HandleError, Handler, Received, Relay};
 use chassis::Clock;
-use domain::{Id, LicenseId, Message, MessageBody, PhoneNumber};
+use chrono::TimeDelta;
+use domain::{CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
 use proto::conversations::MessageQueued;
 use proto::ingest::ReceiptReceived;
 use proto::numbers::NumberAssigned;
@@ -13,8 +14,12 @@ use sqlx::PgTransaction;
 use url::Url;
 
 use crate::error::IntakeError;
+use crate::model::find_line_by_code;
 use crate::send::Hint;
-use crate::store::{NewDelivery, NewNumber, Priority, record_deliveries, record_numbers, settle_by_receipts};
+use crate::store::{
+    NewDelivery, NewNumber, Priority, record_deliveries, record_numbers, record_recipients_that_cannot_receive,
+    settle_by_receipts,
+};
 
 /// More segments than any text or medium has.
 const MOST_SEGMENTS: u32 = 100;
@@ -24,6 +29,8 @@ const MOST_SEGMENTS: u32 = 100;
 pub struct NumberAssignedHandler {
     pub clock: Clock,
     pub hint: Hint,
+    /// Those that this process can call.
+    pub carriers: Vec<CarrierName>,
 }
 
 impl Handler for NumberAssignedHandler {
@@ -40,6 +47,10 @@ impl Handler for NumberAssignedHandler {
             }
         }
         let newest: Vec<NewNumber> = newest.into_values().collect();
+        for number in newest.iter().filter(|number| !self.carriers.contains(&number.carrier)) {
+            let (license_id, carrier) = (&number.license_id, number.carrier);
+            tracing::warn!(%license_id, %carrier, "this process has no credentials for the number's carrier; others may");
+        }
         record_numbers(tx, &newest, self.clock.now()).await.transient()
     }
 
@@ -104,11 +115,13 @@ fn parse_delivery(event: &MessageQueued) -> Result<NewDelivery, IntakeError> {
     })
 }
 
-/// What settles an attempt whose outcome is not known (rule 16).
+/// What settles an attempt whose outcome is not known (rule 16), and what carriers find out about lines (rule 12).
 #[derive(Debug)]
 pub struct ReceiptReceivedHandler {
     pub clock: Clock,
     pub relay: Relay,
+    /// For how long it is known what was learned of a line.
+    pub keep_lines: TimeDelta,
 }
 
 impl Handler for ReceiptReceivedHandler {
@@ -134,6 +147,11 @@ impl Handler for ReceiptReceivedHandler {
         let receipts: Vec<(Id<Message>, String)> = receipts.into_iter().collect();
         let now = self.clock.now();
         let settled = settle_by_receipts(tx, &receipts, now).await.transient()?;
+        let refused: Vec<Id<Message>> = events.iter().filter_map(|received| find_refused(&received.event)).collect();
+        if !refused.is_empty() {
+            let known_until = now + self.keep_lines;
+            record_recipients_that_cannot_receive(tx, &refused, known_until, now).await.transient()?;
+        }
         bus::outbox::record(tx, &settled, now).await.transient()?;
         Ok(!settled.is_empty())
     }
@@ -143,4 +161,10 @@ impl Handler for ReceiptReceivedHandler {
             self.relay.hint();
         }
     }
+}
+
+/// The message of a receipt that says that its recipient cannot receive texts.
+fn find_refused(receipt: &ReceiptReceived) -> Option<Id<Message>> {
+    find_line_by_code(&receipt.error.as_ref()?.code)?;
+    receipt.message_id.parse().ok()
 }

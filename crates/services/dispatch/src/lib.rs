@@ -4,9 +4,11 @@
 //! It copies what is queued into its own database, calls carriers, and publishes the outcomes. It does not know
 //! conversations, people or consent, and it never sends again what a carrier may have taken.
 
+mod call;
 mod config;
 mod error;
 mod events;
+mod lookup;
 mod model;
 mod record;
 mod rpc;
@@ -15,12 +17,9 @@ mod slots;
 mod store;
 mod sweep;
 
-use std::sync::Arc;
-
 use anyhow::{Context as _, ensure};
 use bus::{Bus, Relay};
-use carriers::Carrier;
-use carriers::twilio::Twilio;
+use carriers::{Carriers, WebhookAddresses};
 use chassis::serve::{listen, serve_grpc};
 use chassis::{Clock, Health, Lifecycle, database, health};
 use proto::catalogue::{DISPATCH_MESSAGE_QUEUED, DISPATCH_NUMBER_ASSIGNED, DISPATCH_RECEIPT_RECEIVED};
@@ -28,13 +27,14 @@ use proto::dispatch::dispatch_service_server::DispatchServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use url::Url;
 
-pub use self::config::{DeliverySettings, PaceSettings, Settings, WebhookSettings};
+use self::call::Caller;
+pub use self::config::{DeliverySettings, LookupSettings, PaceSettings, Settings, WebhookSettings};
 use self::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler};
+use self::lookup::Lookups;
 use self::model::Pace;
 use self::rpc::Rpc;
-use self::send::{Carriers, Hint, Limits, Sender};
+use self::send::{Hint, Limits, Sender};
 use self::store::Store;
 use self::sweep::Sweeper;
 
@@ -69,7 +69,8 @@ impl Listeners {
 /// Composes the service on the lifecycle and returns. Waits for PostgreSQL, up to a minute, and not for NATS.
 pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecycle: Lifecycle) -> anyhow::Result<()> {
     let limits = read_limits(&settings)?;
-    let carriers = connect_carriers(&settings)?;
+    let caller = connect_carriers(&settings)?;
+    let carriers = caller.carriers.names();
 
     let health = Health::new();
     health::serve_admin(listeners.admin, &health, &lifecycle);
@@ -88,7 +89,7 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
             pool.clone(),
             clock.clone(),
             DISPATCH_NUMBER_ASSIGNED,
-            NumberAssignedHandler { clock: clock.clone(), hint: hint.clone() },
+            NumberAssignedHandler { clock: clock.clone(), hint: hint.clone(), carriers: carriers.clone() },
             lifecycle.stopping(),
         ),
     );
@@ -110,14 +111,14 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
             pool.clone(),
             clock.clone(),
             DISPATCH_RECEIPT_RECEIVED,
-            ReceiptReceivedHandler { clock: clock.clone(), relay: relay.clone() },
+            ReceiptReceivedHandler { clock: clock.clone(), relay: relay.clone(), keep_lines: limits.keep_lines },
             lifecycle.stopping(),
         ),
     );
 
     // The relay outlives the sender, so that the outcomes of the last calls are published before the end.
     let all_recorded = CancellationToken::new();
-    let sender = Sender::new(store.clone(), carriers, clock.clone(), limits, hint, relay.clone());
+    let sender = Sender::new(store.clone(), caller, clock.clone(), limits, hint, relay.clone());
     lifecycle.spawn("send", {
         let (stopping, recorded) = (lifecycle.stopping(), all_recorded.clone().drop_guard());
         async move {
@@ -132,8 +133,8 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     lifecycle.spawn("sweep", sweeper.run(lifecycle.stopping()));
     lifecycle.spawn("sweep inbox", sweep::sweep_inbox(pool.clone(), clock.clone(), lifecycle.stopping()));
 
-    let service =
-        DispatchServiceServer::new(Rpc::new(store, clock, limits.pace)).max_decoding_message_size(MESSAGE_LIMIT);
+    let service = DispatchServiceServer::new(Rpc::new(store, clock, limits.pace, carriers))
+        .max_decoding_message_size(MESSAGE_LIMIT);
     serve_grpc("gRPC", listeners.grpc, Routes::new(service), &lifecycle);
 
     health.mark_started();
@@ -147,10 +148,14 @@ fn read_limits(settings: &Settings) -> anyhow::Result<Limits> {
         (1..=delivery.in_flight).contains(&delivery.in_flight_per_lane),
         "`delivery.in_flight_per_lane` must be at least 1 and at most `delivery.in_flight`"
     );
+    let lookup = &settings.lookup;
+    ensure!(lookup.keep_days > 0, "`lookup.keep_days` must be at least 1");
+    ensure!(lookup.timeout_ms > 0, "`lookup.timeout_ms` must be at least 1");
     ensure!(
-        delivery.attempt_deadline_ms >= settings.twilio.request_timeout_ms.saturating_mul(2),
-        "`delivery.attempt_deadline_ms` must be at least twice `twilio.request_timeout_ms`, \
-         else calls that are still under way would count as left behind"
+        delivery.attempt_deadline_ms >= longest_call_ms(settings).saturating_mul(2),
+        "`delivery.attempt_deadline_ms` must be at least twice as long as a call may take: the `request_timeout_ms` of \
+         the slowest carrier in use, and `lookup.timeout_ms` before it; else calls that are still under way would \
+         count as left behind"
     );
     Ok(Limits {
         pace: Pace::per_second(settings.pace.segments_per_second)
@@ -158,14 +163,29 @@ fn read_limits(settings: &Settings) -> anyhow::Result<Limits> {
         in_flight: delivery.in_flight,
         in_flight_per_lane: delivery.in_flight_per_lane,
         attempt_deadline: delivery.attempt_deadline(),
+        keep_lines: lookup.keep(),
     })
 }
 
-fn connect_carriers(settings: &Settings) -> anyhow::Result<Carriers> {
-    let twilio = Twilio::new(&settings.twilio)?;
-    let receipts = Url::parse(&settings.webhooks.base_url)
+/// A lookup and a send happen in one attempt.
+fn longest_call_ms(settings: &Settings) -> u64 {
+    let timeouts = [
+        settings.twilio.is_set().then_some(settings.twilio.request_timeout_ms),
+        settings.telnyx.is_set().then_some(settings.telnyx.request_timeout_ms),
+    ];
+    let send = timeouts.into_iter().flatten().max().unwrap_or(0);
+    let lookup = if settings.lookup.enabled { settings.lookup.timeout_ms } else { 0 };
+    send.saturating_add(lookup)
+}
+
+fn connect_carriers(settings: &Settings) -> anyhow::Result<Caller> {
+    let addresses = WebhookAddresses::parse(&settings.webhooks.base_url)
         .context("`webhooks.base_url` must be the public address of ingest, for example https://hooks.example.com")?;
-    Ok(Carriers::new([Arc::new(twilio) as Arc<dyn Carrier>], receipts))
+    Ok(Caller {
+        carriers: Carriers::connect(&settings.twilio, &settings.telnyx)?,
+        addresses,
+        lookups: settings.lookup.enabled.then(|| Lookups::new(settings.lookup.timeout())),
+    })
 }
 
 #[cfg(test)]

@@ -8,11 +8,14 @@ use std::time::Duration;
 use bus::Relay;
 use carriers::SendOutcome;
 use chassis::Clock;
+use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
-use crate::model::decide_outcome;
+use crate::call::{Called, Ending};
+use crate::lookup::Lookup;
+use crate::model::{decide_outcome, decide_withheld};
 use crate::slots::Slot;
-use crate::store::{Claimed, Settlement, Store};
+use crate::store::{Claimed, LearnedLine, Settlement, Store};
 
 /// Outcomes of one transaction.
 const BATCH: usize = 500;
@@ -22,7 +25,7 @@ const RETRY: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Finished {
     pub claimed: Claimed,
-    pub outcome: SendOutcome,
+    pub called: Called,
     /// Free again once the outcome is recorded.
     pub slot: Slot,
 }
@@ -33,23 +36,34 @@ pub struct Recorder {
     store: Store,
     clock: Clock,
     relay: Relay,
+    keep_lines: TimeDelta,
     outcomes: mpsc::Receiver<Finished>,
 }
 
+/// Given back when an outcome is recorded.
+type Held = (Slot, Option<Lookup>);
+
 impl Recorder {
-    pub const fn new(store: Store, clock: Clock, relay: Relay, outcomes: mpsc::Receiver<Finished>) -> Self {
-        Self { store, clock, relay, outcomes }
+    /// `keep_lines`: for how long it is known what was learned of a line.
+    pub const fn new(
+        store: Store,
+        clock: Clock,
+        relay: Relay,
+        keep_lines: TimeDelta,
+        outcomes: mpsc::Receiver<Finished>,
+    ) -> Self {
+        Self { store, clock, relay, keep_lines, outcomes }
     }
 
     /// Records until the last call has ended.
     pub async fn run(mut self) {
         let mut batch = Vec::new();
         while self.outcomes.recv_many(&mut batch, BATCH).await > 0 {
-            let (settlements, slots): (Vec<Settlement>, Vec<Slot>) =
+            let (settlements, held): (Vec<Settlement>, Vec<Held>) =
                 batch.drain(..).map(|finished| self.settle(finished)).unzip();
             self.record(&settlements).await;
             self.relay.hint();
-            drop(slots);
+            drop(held);
         }
     }
 
@@ -76,22 +90,32 @@ impl Recorder {
         }
     }
 
-    fn settle(&self, finished: Finished) -> (Settlement, Slot) {
-        let Finished { claimed, outcome, slot } = finished;
+    fn settle(&self, finished: Finished) -> (Settlement, Held) {
+        let Finished { claimed, called: Called { ending, learned, lookup }, slot } = finished;
         let message_id = claimed.key.message_id;
-        match &outcome {
-            SendOutcome::Accepted { .. } | SendOutcome::Throttled { .. } => {}
-            SendOutcome::Rejected(refusal) => {
+        match &ending {
+            Ending::Sent(SendOutcome::Accepted { .. } | SendOutcome::Throttled { .. }) => {}
+            Ending::Sent(SendOutcome::Rejected(refusal)) => {
                 tracing::info!(%message_id, code = refusal.code, carrier_code = refusal.carrier_code, "rejected");
             }
-            SendOutcome::Unreachable { cause } => tracing::warn!(%message_id, cause, "the carrier cannot be reached"),
-            SendOutcome::Unknown { cause } => {
+            Ending::Sent(SendOutcome::Unreachable { cause }) => {
+                tracing::warn!(%message_id, cause, "the carrier cannot be reached");
+            }
+            Ending::Sent(SendOutcome::Unknown { cause }) => {
                 tracing::warn!(%message_id, cause, "it is not known what the carrier did");
             }
+            Ending::Withheld(refusal) => tracing::info!(%message_id, code = refusal.code, "withheld"),
         }
-        let decision = decide_outcome(outcome, claimed.setbacks, self.clock.now());
+        let now = self.clock.now();
+        let decision = match ending {
+            Ending::Sent(outcome) => decide_outcome(outcome, claimed.setbacks, now),
+            Ending::Withheld(refusal) => decide_withheld(refusal, claimed.setbacks),
+        };
         let labels = [("carrier", claimed.carrier.as_str()), ("outcome", decision.outcome)];
         metrics::counter!("dispatch_attempts_total", &labels).increment(1);
-        (Settlement { key: claimed.key, from: claimed.from, carrier: claimed.carrier, decision }, slot)
+        let learned = learned.map(|(number, line)| LearnedLine { number, line, known_until: now + self.keep_lines });
+        let settlement =
+            Settlement { key: claimed.key, from: claimed.from, carrier: claimed.carrier, decision, learned };
+        (settlement, (slot, lookup))
     }
 }

@@ -1,7 +1,7 @@
 //! `DispatchService`: parse, ask the store, decide, answer. Reads only.
 
 use chassis::{Clock, Fault};
-use domain::{Id, LicenseId, Message};
+use domain::{CarrierName, Id, LicenseId, Message};
 use proto::dispatch::dispatch_service_server::DispatchService;
 use proto::dispatch::{ListWaitingRequest, ListWaitingResponse, Waiting};
 use tonic::{Request, Response, Status};
@@ -18,16 +18,19 @@ pub struct Rpc {
     store: Store,
     clock: Clock,
     pace: Pace,
+    carriers: Vec<CarrierName>,
 }
 
 impl Rpc {
-    pub const fn new(store: Store, clock: Clock, pace: Pace) -> Self {
-        Self { store, clock, pace }
+    /// `carriers`: those that this process can call.
+    pub const fn new(store: Store, clock: Clock, pace: Pace, carriers: Vec<CarrierName>) -> Self {
+        Self { store, clock, pace, carriers }
     }
 
     async fn list(&self, request: ListWaitingRequest) -> Result<ListWaitingResponse, Fault> {
         let (license_id, message_ids) = parse(request)?;
-        let waiters = self.store.list_waiters(&license_id, &message_ids).await.map_err(|error| fault_of(&error))?;
+        let waiters = self.store.list_waiters(&license_id, &message_ids, &self.carriers).await;
+        let waiters = waiters.map_err(|error| fault_of(&error))?;
         let now = self.clock.now();
         let waiting = waiters
             .into_iter()

@@ -54,6 +54,7 @@ impl Sweeper {
             self.relay.hint();
         }
         self.store.remove_settled(now).await?;
+        self.store.remove_expired_lines(now).await?;
         Ok(())
     }
 }

@@ -37,12 +37,26 @@ pub struct AuthSettings {
     pub jwks_url: String,
 }
 
-/// `[upstreams]`: `http://host:port` each.
+/// `[upstreams]`: the addresses are `http://host:port` each.
 #[derive(Clone, Debug, Deserialize)]
 pub struct UpstreamSettings {
     pub numbers_url: String,
     pub conversations_url: String,
     pub dispatch_url: String,
+    pub timeout_ms: u64,
+    pub carrier_timeout_ms: u64,
+}
+
+impl UpstreamSettings {
+    /// How long a request may take as a whole. A service that is slower counts as away.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms.max(1))
+    }
+
+    /// The same where a service asks a carrier meanwhile.
+    pub fn carrier_timeout(&self) -> Duration {
+        Duration::from_millis(self.carrier_timeout_ms.max(1))
+    }
 }
 
 /// `[feed]`

@@ -92,6 +92,7 @@ pub(crate) struct ProblemDocument {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Fault { code, detail, field, extra, .. } = self.fault;
+        let retry_after = extra.get("retry_after_s").and_then(Value::as_u64);
         let document = ProblemDocument {
             r#type: format!("urn:leaseline:problem:{code}"),
             title: title(&code),
@@ -104,6 +105,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = if self.bad_token {
                 r#"Bearer realm="leaseline", error="invalid_token""#
@@ -140,6 +144,16 @@ mod tests {
             "detail": "This is not a number.", "code": "invalid_phone", "field": "phones[1]", "limit": 3,
         });
         assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn when_to_come_again_stands_in_the_document_and_in_the_header() {
+        let fault = Fault::rate_limited("generate_limit_reached", "Wait.").with("retry_after_s", 42);
+        let response = Problem::from(fault).into_response();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "42");
+        let other = Problem::from(Fault::rate_limited("slow_down", "Wait.")).into_response();
+        assert!(!other.headers().contains_key("retry-after"));
     }
 
     #[test]

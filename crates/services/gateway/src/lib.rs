@@ -67,7 +67,7 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     let verifier = Arc::new(Verifier::start(&settings.auth, clock.clone(), &lifecycle)?);
     let feeds = Feeds::start(settings.feed, bus, upstreams.feed.clone(), &lifecycle);
     let app = App { upstreams, verifier, feeds, clock, lifecycle: lifecycle.clone() };
-    let router = http::router(app, &settings.cors)?;
+    let router = http::router(app, &settings.cors, &settings.upstreams)?;
 
     // No checks: with a service or NATS away the rest still works, and another replica would see the same.
     let health = Health::new();

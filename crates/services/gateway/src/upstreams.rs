@@ -2,9 +2,8 @@
 //!
 //! Connections are made when they are first used, so the gateway starts with all of them away.
 
-use std::time::Duration;
-
 use chassis::serve::{ChannelTimeouts, TracedChannel, grpc_channel, traced};
+use proto::conversations::calls_service_client::CallsServiceClient;
 use proto::conversations::conversations_service_client::ConversationsServiceClient;
 use proto::conversations::feed_service_client::FeedServiceClient;
 use proto::conversations::people_service_client::PeopleServiceClient;
@@ -13,8 +12,6 @@ use proto::numbers::numbers_service_client::NumbersServiceClient;
 
 use crate::config::UpstreamSettings;
 
-/// How long a request may take as a whole. A service that is slower counts as away.
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a service may answer at most: 10,000 messages of one batch, each with its text.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
@@ -22,8 +19,11 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Upstreams {
     pub(crate) numbers: NumbersServiceClient<TracedChannel>,
+    /// The same service, for calls that ask a carrier: [`UpstreamSettings::carrier_timeout`].
+    pub(crate) slow_numbers: NumbersServiceClient<TracedChannel>,
     pub(crate) conversations: ConversationsServiceClient<TracedChannel>,
     pub(crate) people: PeopleServiceClient<TracedChannel>,
+    pub(crate) calls: CallsServiceClient<TracedChannel>,
     pub(crate) feed: FeedServiceClient<TracedChannel>,
     pub(crate) dispatch: DispatchServiceClient<TracedChannel>,
 }
@@ -31,15 +31,19 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     /// Fails only for an address that is none.
     pub(crate) fn new(settings: &UpstreamSettings) -> anyhow::Result<Self> {
-        let timeouts = ChannelTimeouts { request: REQUEST_TIMEOUT, ..ChannelTimeouts::default() };
+        let timeouts = ChannelTimeouts { request: settings.timeout(), ..ChannelTimeouts::default() };
         let numbers = traced(grpc_channel(&settings.numbers_url, timeouts)?);
+        let slow = ChannelTimeouts { request: settings.carrier_timeout(), ..timeouts };
+        let slow_numbers = traced(grpc_channel(&settings.numbers_url, slow)?);
         let conversations = traced(grpc_channel(&settings.conversations_url, timeouts)?);
         let dispatch = traced(grpc_channel(&settings.dispatch_url, timeouts)?);
         Ok(Self {
             numbers: NumbersServiceClient::new(numbers),
+            slow_numbers: NumbersServiceClient::new(slow_numbers),
             conversations: ConversationsServiceClient::new(conversations.clone())
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
             people: PeopleServiceClient::new(conversations.clone()),
+            calls: CallsServiceClient::new(conversations.clone()),
             feed: FeedServiceClient::new(conversations).max_decoding_message_size(MAX_ANSWER_BYTES),
             dispatch: DispatchServiceClient::new(dispatch),
         })

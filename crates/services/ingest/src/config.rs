@@ -9,7 +9,9 @@ use serde::Deserialize;
 pub struct Settings {
     pub http: ListenSettings,
     pub webhooks: WebhookSettings,
+    pub calls: CallSettings,
     pub twilio: TwilioSettings,
+    pub telnyx: TelnyxSettings,
     pub nats: NatsSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
@@ -20,8 +22,15 @@ pub struct Settings {
 pub struct WebhookSettings {
     /// The address that carriers call and sign, without `/webhooks/…`.
     pub public_url: String,
-    /// Webhooks under way at the same time.
+    /// Webhooks of texts under way at the same time, and as many of calls.
     pub max_in_flight: usize,
+}
+
+/// `[calls]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct CallSettings {
+    /// How long the company phone rings: 5 to 120.
+    pub ring_seconds: u64,
 }
 
 /// `[twilio]`
@@ -31,4 +40,11 @@ pub struct TwilioSettings {
     pub account_sid: String,
     /// Tokens that sign webhooks.
     pub auth_tokens: Vec<Secret>,
+}
+
+/// `[telnyx]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct TelnyxSettings {
+    /// Keys that sign webhooks: ed25519, base64.
+    pub public_keys: Vec<String>,
 }

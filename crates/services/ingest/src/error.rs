@@ -1,6 +1,6 @@
 //! Why a webhook does not become an event, and what its carrier is told.
 //!
-//! The status decides what the carrier does next: 503 asks for a repeat, 4xx says that a repeat would not help.
+//! The status decides what the carrier does next: 503 asks for a repeat (of a call: at the fallback address), 4xx says that a repeat would not help.
 //! A carrier that repeats nothing at least shows the status in its own console.
 
 use bus::PublishError;
@@ -28,6 +28,9 @@ pub(crate) enum WebhookError {
     /// Signed, and we cannot read it: the carrier changed something, or our parser is wrong.
     #[error("the webhook cannot be read")]
     Unreadable(#[source] MalformedWebhook),
+    /// A call, before the routes have been read once: another replica may know them.
+    #[error("the routes of calls are not known yet")]
+    RoutesUnknown,
     /// The stream did not confirm the event. It may have it: a repeat carries the same id.
     #[error("the event is not stored")]
     NotStored(#[source] PublishError),
@@ -43,6 +46,7 @@ impl WebhookError {
             Self::Untrusted(reason) => reason.code(),
             Self::OtherAccount => "other_account",
             Self::Unreadable(reason) => reason.code(),
+            Self::RoutesUnknown => "routes_unknown",
             Self::NotStored(_) => "not_stored",
         }
     }
@@ -51,7 +55,9 @@ impl WebhookError {
 impl From<&WebhookError> for Fault {
     fn from(error: &WebhookError) -> Self {
         match error {
-            WebhookError::Overloaded | WebhookError::NotStored(_) => Self::service_unavailable(),
+            WebhookError::Overloaded | WebhookError::RoutesUnknown | WebhookError::NotStored(_) => {
+                Self::service_unavailable()
+            }
             WebhookError::TooLarge => Self::too_large("body_too_large", "The body may have 64 KiB."),
             WebhookError::BodyIncomplete => Self::malformed("body_incomplete", "The body did not arrive in time."),
             // Both the same: whoever guesses does not learn how close the guess was.
@@ -78,6 +84,7 @@ mod tests {
     fn the_status_says_whether_a_repeat_can_help() {
         for (error, status) in [
             (WebhookError::Overloaded, 503),
+            (WebhookError::RoutesUnknown, 503),
             (WebhookError::NotStored(PublishError::TimedOut), 503),
             (WebhookError::TooLarge, 413),
             (WebhookError::BodyIncomplete, 400),

@@ -1,27 +1,34 @@
-//! ingest: takes what carriers say about texts and records it as events.
+//! ingest: takes what carriers say about texts and calls and records it as events; answers calls.
 //!
-//! Verifies, normalises, publishes, and answers 200 only after JetStream has stored the event. It owns nothing and
-//! needs nothing but NATS, so that it keeps working while every other service and PostgreSQL are down. What a message
-//! means, to whom it belongs and whether it came before is decided by whoever consumes the event.
+//! Verifies, normalises, publishes, and answers a text with 200 only after JetStream has stored the event. It owns
+//! nothing and needs nothing but NATS, so that it keeps working while every other service and PostgreSQL are down; calls
+//! are forwarded even without NATS, along the last known routes. What a message means, to whom it belongs and whether it
+//! came before is decided by whoever consumes the event.
 
+mod account;
 mod config;
 mod error;
 mod http;
 mod model;
 mod public_url;
-mod twilio;
+mod record;
+mod routes;
+
+use std::time::Duration;
 
 use anyhow::ensure;
-use bus::{Bus, Publisher};
+use bus::{Bus, follow_latest};
 use chassis::serve::{listen, serve_http};
 use chassis::{Clock, Health, Lifecycle, health};
 use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::config::{Settings, TwilioSettings, WebhookSettings};
-use self::http::Receiver;
+use self::account::Account;
+pub use self::config::{CallSettings, Settings, TelnyxSettings, TwilioSettings, WebhookSettings};
+use self::http::{Places, Receiver};
+use self::model::Forwarding;
 use self::public_url::PublicUrl;
-use self::twilio::TwilioAccount;
+use self::record::Recorder;
+use self::routes::Routes;
 
 /// Every setting with its default, commented: the reference.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -45,51 +52,52 @@ impl Listeners {
     }
 }
 
-/// Composes the service on the lifecycle and returns. Does not wait for NATS: until it is there, webhooks get 503.
+/// Composes the service on the lifecycle and returns. Does not wait for NATS: until it is there, texts get 503, and
+/// calls until the routes have been read once.
 pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecycle: Lifecycle) -> anyhow::Result<()> {
     let public_url = PublicUrl::parse(&settings.webhooks.public_url)?;
     ensure!(settings.webhooks.max_in_flight > 0, "`webhooks.max_in_flight` must be at least 1");
+    ensure!((5..=120).contains(&settings.calls.ring_seconds), "`calls.ring_seconds` must be 5 to 120");
+    let accounts = [Account::twilio(&settings.twilio), Account::telnyx(&settings.telnyx)?];
     warn_about(&settings, &public_url);
 
     let bus = Bus::connect(&settings.nats, "ingest").await?;
-    let (publisher, in_use) = spawn_publisher(&bus, &lifecycle);
+    let recorder = Recorder::start(&bus, clock.clone(), &lifecycle);
+    let routes = Routes::default();
+    lifecycle.spawn("follow routes", follow_latest(bus.clone(), routes.clone(), lifecycle.stopping()));
 
-    let twilio = TwilioAccount::new(&settings.twilio);
-    let max_in_flight = settings.webhooks.max_in_flight;
-    let receiver = Receiver::new(public_url, twilio, max_in_flight, publisher, in_use, clock, lifecycle.clone());
-    serve_http("webhooks", listeners.http, http::router(receiver), &lifecycle);
+    let receiver = Receiver {
+        places: Places::new(settings.webhooks.max_in_flight),
+        routes: routes.clone(),
+        forwarding: Forwarding {
+            addresses: public_url.addresses().clone(),
+            ring_for: Duration::from_secs(settings.calls.ring_seconds),
+        },
+        public_url,
+        recorder,
+        clock,
+        lifecycle: lifecycle.clone(),
+    };
+    serve_http("webhooks", listeners.http, http::router(receiver, accounts), &lifecycle);
 
     let health = Health::new();
     health.check("nats", move || std::future::ready(bus.check()));
+    health.check("routes", move || std::future::ready(routes.check()));
     health::serve_admin(listeners.admin, &health, &lifecycle);
     health.mark_started();
     Ok(())
 }
 
-/// Declares the streams, then stores events until the last webhook is answered.
-///
-/// The publisher does not watch the stop but the guard, which the receiver holds: an orderly stop answers nobody 503,
-/// and without NATS nothing waits that nobody waits for.
-fn spawn_publisher(bus: &Bus, lifecycle: &Lifecycle) -> (Publisher, DropGuard) {
-    let (publisher, publishing) = Publisher::new(bus.clone(), CancellationToken::new());
-    let (bus, unused) = (bus.clone(), CancellationToken::new());
-    let in_use = unused.clone().drop_guard();
-    lifecycle.spawn("publish events", async move {
-        let work = async {
-            bus.declare_until_done().await;
-            publishing.await
-        };
-        tokio::select! {
-            outcome = work => outcome,
-            () = unused.cancelled() => Ok(()),
-        }
-    });
-    (publisher, in_use)
-}
-
 fn warn_about(settings: &Settings, public_url: &PublicUrl) {
-    if settings.twilio.auth_tokens.iter().all(chassis::Secret::is_empty) {
-        tracing::warn!("`twilio.auth_tokens` is empty: every webhook of Twilio will be refused");
+    let twilio = settings.twilio.auth_tokens.iter().any(|token| !token.is_empty());
+    let telnyx = settings.telnyx.public_keys.iter().any(|key| !key.is_empty());
+    match (twilio, telnyx) {
+        (true, true) => {}
+        (true, false) => tracing::info!("`telnyx.public_keys` is empty: every webhook of Telnyx will be refused"),
+        (false, true) => tracing::info!("`twilio.auth_tokens` is empty: every webhook of Twilio will be refused"),
+        (false, false) => {
+            tracing::warn!("`twilio.auth_tokens` and `telnyx.public_keys` are empty: every webhook will be refused");
+        }
     }
     if public_url.is_plain_and_remote() {
         tracing::warn!("`webhooks.public_url` is http: message texts travel unencrypted");

@@ -4,7 +4,8 @@
 //! `Host` header says was written by a stranger: the address is never built from it. When a signature does not match,
 //! the two are compared, because a wrong setting here is the usual reason.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
+use carriers::WebhookAddresses;
 use http::{HeaderMap, HeaderName, Uri, header, uri::Authority};
 use url::Url;
 
@@ -14,8 +15,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// The public base: scheme, host, possibly a port and a path.
 #[derive(Clone, Debug)]
 pub(crate) struct PublicUrl {
-    base: Url,
-    /// `base` without a slash at its end.
+    addresses: WebhookAddresses,
+    /// The base without a slash at its end.
     prefix: String,
 }
 
@@ -30,14 +31,14 @@ pub(crate) struct Difference {
 
 impl PublicUrl {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        let base = Url::parse(text).context("`webhooks.public_url` is not an address")?;
-        ensure!(
-            matches!(base.scheme(), "http" | "https") && base.has_host(),
-            "`webhooks.public_url` must be http or https with a host"
-        );
-        ensure!(base.query().is_none() && base.fragment().is_none(), "`webhooks.public_url` must end with its path");
-        let prefix = base.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { base, prefix })
+        let addresses = WebhookAddresses::parse(text).context("`webhooks.public_url` is not usable")?;
+        let prefix = addresses.base().as_str().trim_end_matches('/').to_owned();
+        Ok(Self { addresses, prefix })
+    }
+
+    /// The addresses below it that carriers are given.
+    pub(crate) fn addresses(&self) -> &WebhookAddresses {
+        &self.addresses
     }
 
     /// The address a carrier called to reach this path and query. `None` if there is no such address.
@@ -48,8 +49,8 @@ impl PublicUrl {
 
     /// Everybody between the carrier and us can read along.
     pub(crate) fn is_plain_and_remote(&self) -> bool {
-        let local = matches!(self.base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        self.base.scheme() == "http" && !local
+        let local = matches!(self.addresses.base().host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        self.addresses.base().scheme() == "http" && !local
     }
 
     /// Compares with what the request says of itself. The port is left out: signatures match with any.
@@ -59,7 +60,7 @@ impl PublicUrl {
         // Parsed, so that only characters of a host name get any further.
         let host = host.and_then(|host| host.parse::<Authority>().ok());
         let host = host.as_ref().map(Authority::host).filter(|host| {
-            let configured = self.base.host_str().unwrap_or_default();
+            let configured = self.addresses.base().host_str().unwrap_or_default();
             !host.eq_ignore_ascii_case(configured) && host.len() <= 253
         });
         let scheme = match text(FORWARDED_PROTO) {
@@ -67,7 +68,10 @@ impl PublicUrl {
             Some("https") => Some("https"),
             _ => None,
         };
-        Difference { host: host.map(str::to_owned), scheme: scheme.filter(|scheme| *scheme != self.base.scheme()) }
+        Difference {
+            host: host.map(str::to_owned),
+            scheme: scheme.filter(|scheme| *scheme != self.addresses.base().scheme()),
+        }
     }
 }
 

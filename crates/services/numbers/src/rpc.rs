@@ -1,76 +1,111 @@
-//! `NumbersService` over gRPC: parse, store, answer. It decides nothing that is not in the model.
+//! `NumbersService` over gRPC: parse, call, answer. It decides nothing that is not in the model.
 //!
 //! A write runs to its end although its caller has hung up: the caller's next read must not race a half-done one.
 
-use chassis::{Clock, Fault, Lifecycle};
-use domain::LicenseId;
+use chassis::{Fault, Lifecycle};
+use domain::{AreaCode, LicenseId};
 use proto::numbers::numbers_service_server::NumbersService;
-use proto::numbers::{GetSettingsRequest, PutLicenseRequest, Settings};
+use proto::numbers::{
+    AuditNumbersRequest, AuditNumbersResponse, Candidate, GenerateCandidateRequest, GetSettingsRequest,
+    PutLicenseRequest, SaveNumberRequest, SaveNumberResponse, Settings,
+};
 use tonic::{Request, Response, Status};
 
-use crate::acquire::Acquirer;
-use crate::config::PhoneNumberSettings;
+use crate::audit::Auditor;
 use crate::error::Error;
-use crate::model::license::{Company, LicenseSettings};
-use crate::store::Store;
+use crate::generate::Generator;
+use crate::licenses::Licenses;
+use crate::model::save::SaveRefusal;
+use crate::save::{Saved, Saver};
 
 /// The handlers and what they need.
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc {
-    store: Store,
-    acquirer: Acquirer,
-    clock: Clock,
-    phone_numbers: PhoneNumberSettings,
+    licenses: Licenses,
+    generator: Generator,
+    saver: Saver,
+    auditor: Auditor,
     lifecycle: Lifecycle,
 }
 
 impl Rpc {
     pub(crate) fn new(
-        store: Store,
-        acquirer: Acquirer,
-        clock: Clock,
-        phone_numbers: PhoneNumberSettings,
+        licenses: Licenses,
+        generator: Generator,
+        saver: Saver,
+        auditor: Auditor,
         lifecycle: Lifecycle,
     ) -> Self {
-        Self { store, acquirer, clock, phone_numbers, lifecycle }
+        Self { licenses, generator, saver, auditor, lifecycle }
     }
 
-    async fn record_license(&self, request: PutLicenseRequest) -> Result<LicenseSettings, Error> {
+    async fn generate(&self, request: GenerateCandidateRequest) -> Result<Candidate, Error> {
         let license_id = LicenseId::parse(request.license_id).map_err(Error::LicenseId)?;
-        let phone = request.company_phone.as_deref();
-        let company = Company::parse(&request.company_name, phone, self.phone_numbers.allow_fictional)?;
-        let now = self.clock.now();
-        let recorded = self.store.record_license(&license_id, &company, request.create, now).await?;
-        if recorded.created {
-            tracing::info!(%license_id, "a new license starts getting its messages number");
-            self.acquirer.hint();
-        }
-        Ok(recorded.settings)
+        let area_code = match request.area_code {
+            Some(typed) => Some(AreaCode::parse_us(&typed).map_err(|reason| Error::AreaCode(typed, reason))?),
+            None => None,
+        };
+        self.generator.generate(&license_id, area_code).await.map(Into::into)
     }
 
-    async fn get_license_settings(&self, request: GetSettingsRequest) -> Result<LicenseSettings, Error> {
+    async fn save(&self, request: SaveNumberRequest) -> Result<SaveNumberResponse, Error> {
         let license_id = LicenseId::parse(request.license_id).map_err(Error::LicenseId)?;
-        self.store.get_settings(&license_id).await
+        // What is no id at all names no candidate.
+        let candidate_id = request.candidate_id.parse().map_err(|_| Error::Save(SaveRefusal::NotFound))?;
+        let Saved { settings, done } = self.saver.save(&license_id, candidate_id).await?;
+        Ok(SaveNumberResponse { settings: Some(settings.into()), done })
+    }
+
+    async fn audit(&self, request: AuditNumbersRequest) -> Result<AuditNumbersResponse, Error> {
+        let reports = self.auditor.audit(request.repair).await?;
+        Ok(AuditNumbersResponse { audits: reports.into_iter().map(Into::into).collect() })
+    }
+
+    /// Runs it to its end, whoever waits.
+    async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        // Work that panicked is our mistake.
+        answer(self.lifecycle.spawn_tracked(work).await.map_err(|_| Fault::internal())?)
     }
 }
 
 #[tonic::async_trait]
 impl NumbersService for Rpc {
     async fn put_license(&self, request: Request<PutLicenseRequest>) -> Result<Response<Settings>, Status> {
-        let rpc = self.clone();
-        let write = self.lifecycle.spawn_tracked(async move { rpc.record_license(request.into_inner()).await });
-        // A write that panicked is our mistake.
-        answer(write.await.map_err(|_| Fault::internal())?)
+        let licenses = self.licenses.clone();
+        self.finish(async move { licenses.put(request.into_inner()).await.map(Into::into) }).await
     }
 
     async fn get_settings(&self, request: Request<GetSettingsRequest>) -> Result<Response<Settings>, Status> {
-        answer(self.get_license_settings(request.into_inner()).await)
+        answer(self.licenses.get(request.into_inner()).await.map(Into::into))
+    }
+
+    async fn generate_candidate(
+        &self,
+        request: Request<GenerateCandidateRequest>,
+    ) -> Result<Response<Candidate>, Status> {
+        let rpc = self.clone();
+        self.finish(async move { rpc.generate(request.into_inner()).await }).await
+    }
+
+    async fn save_number(&self, request: Request<SaveNumberRequest>) -> Result<Response<SaveNumberResponse>, Status> {
+        let rpc = self.clone();
+        self.finish(async move { rpc.save(request.into_inner()).await }).await
+    }
+
+    async fn audit_numbers(
+        &self,
+        request: Request<AuditNumbersRequest>,
+    ) -> Result<Response<AuditNumbersResponse>, Status> {
+        answer(self.audit(request.into_inner()).await)
     }
 }
 
-fn answer(outcome: Result<LicenseSettings, Error>) -> Result<Response<Settings>, Status> {
+fn answer<T>(outcome: Result<T, Error>) -> Result<Response<T>, Status> {
     match outcome {
-        Ok(settings) => Ok(Response::new(settings.into())),
+        Ok(answered) => Ok(Response::new(answered)),
         Err(error) => Err(Fault::from(error).into()),
     }
 }

@@ -224,8 +224,24 @@ impl Phones {
     /// # Errors
     /// When the simulator refuses.
     pub async fn text(&self, phone: &str, to: &str, body: &str) -> Result<Value> {
-        let url = format!("{}/_sim/phones/{phone}/text", self.base_url);
-        let response = self.client.post(url).json(&json!({ "to": to, "body": body })).send().await?;
+        self.post(&format!("/_sim/phones/{phone}/text"), &json!({ "to": to, "body": body })).await
+    }
+
+    /// A phone calls a number; answers when the call is over. `outcome`: what the phone does that rings:
+    /// `answered`, `no_answer`, `busy`, `failed` or `canceled`.
+    ///
+    /// # Errors
+    /// When the simulator refuses.
+    pub async fn call(&self, phone: &str, to: &str, outcome: &str) -> Result<Value> {
+        self.post(&format!("/_sim/phones/{phone}/call"), &json!({ "to": to, "outcome": outcome })).await
+    }
+
+    /// A control call that does something.
+    ///
+    /// # Errors
+    /// When the simulator refuses.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let response = self.client.post(format!("{}{path}", self.base_url)).json(body).send().await?;
         let status = response.status();
         let answer: Value = response.json().await?;
         if status.is_success() { Ok(answer) } else { bail!("{status} {answer}") }

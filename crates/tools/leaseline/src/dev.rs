@@ -90,8 +90,10 @@ pub async fn run(dir: PathBuf, ports: Ports, databases: (Option<String>, Option<
     let signer = signer(&dir)?;
     let mut options = Options::new(&engines.database_url, &engines.nats_url, &signer);
     options.ports = ports;
-    // The databases outlive the stack: so do the carrier's numbers and its secret.
+    // The databases outlive the stack: so do the carriers' numbers and their secrets.
     options.twilio_auth_token = read_or_make(&dir.join("twilio.token"), random_secret)?;
+    options.telnyx_api_key = read_or_make(&dir.join("telnyx.key"), random_secret)?;
+    options.telnyx_signing_key = read_or_make(&dir.join("telnyx.signing"), || random_secret() + &random_secret())?;
     options.numbers_file = Some(dir.join("carrier-numbers.json"));
     let stack = Stack::start(&options).await?;
     say(start, "seeding the demo license");
@@ -128,6 +130,8 @@ fn environment(stack: &Stack, signer: &Signer, engines: &Engines) -> Result<Envi
         ("LEASELINE_SERVICE_TOKEN", signer.sign("", "service", "backend", "Company backend")?),
         ("LEASELINE_TWILIO_ACCOUNT_SID", ACCOUNT_SID.to_owned()),
         ("LEASELINE_TWILIO_AUTH_TOKEN", stack.twilio_auth_token.clone()),
+        ("LEASELINE_TELNYX_API_KEY", stack.telnyx_api_key.clone()),
+        ("LEASELINE_NUMBERS_URL", first(&stack.numbers_urls)),
         ("LEASELINE_NATS_URL", engines.nats_url.clone()),
     ];
     Ok(Environment { values: values.map(|(name, value)| (name.to_owned(), value)).into() })
@@ -179,7 +183,7 @@ Leaseline is running.
 
   token      {token}
 
-Three things to try, in another terminal:
+Four things to try, in another terminal:
 
   1. Watch what happens, live:
        . {env}; curl -N -H \"Authorization: Bearer $LEASELINE_MANAGER_TOKEN\" $LEASELINE_GATEWAY_URL/v1/feed
@@ -190,6 +194,8 @@ Three things to try, in another terminal:
   3. Be Ana and answer:
        . {env}; curl -H 'Content-Type: application/json' -d '{{\"to\":\"{number}\",\"body\":\"Thanks!\"}}' \\
          $LEASELINE_SIMULATOR_URL/_sim/phones/{phone}/text
+  4. Be Ana and call: the company's phone rings, and the feed shows it:
+       . {env}; curl -H 'Content-Type: application/json' -d '{{\"to\":\"{number}\"}}' $LEASELINE_SIMULATOR_URL/_sim/phones/{phone}/call
 
 The whole job as a story: scripts/demo. Ctrl-C stops everything.",
         gateway = environment.get("LEASELINE_GATEWAY_URL")?,

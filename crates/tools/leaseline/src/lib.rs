@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command speaks to the terminal")]
 
+pub mod audit;
 pub mod bench;
 pub mod client;
 pub mod dead;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use leaseline::stack::Ports;
-use leaseline::{bench, dead, demo, dev};
+use leaseline::{audit, bench, dead, demo, dev};
 
 /// Leaseline's tools for developers and operators.
 #[derive(Debug, Parser)]
@@ -67,6 +67,14 @@ enum Command {
         #[arg(long)]
         id: Option<String>,
     },
+    /// Look after the licenses' messages numbers.
+    Numbers {
+        /// Where the numbers service speaks gRPC.
+        #[arg(long, env = "LEASELINE_NUMBERS_URL", default_value = "http://127.0.0.1:9001")]
+        numbers_url: String,
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Look at dead letters, put them back or drop them.
     Dead {
         #[arg(long, env = "LEASELINE_NATS_URL", default_value = "nats://127.0.0.1:4222")]
@@ -110,6 +118,7 @@ fn run(command: Command) -> Result<()> {
             let id = id.unwrap_or_else(|| name.to_lowercase().replace(' ', "-"));
             println!("{}", dev::signer(&dir)?.sign(&license, &role, &id, &name)?);
         }
+        Command::Numbers { numbers_url, command } => runtime.block_on(audit::run(numbers_url, command))?,
         Command::Dead { nats_url, namespace, command } => runtime.block_on(dead::run(nats_url, namespace, command))?,
     }
     Ok(())

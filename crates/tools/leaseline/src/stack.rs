@@ -93,8 +93,12 @@ pub struct Options {
     pub settings: BTreeMap<String, String>,
     /// From the acceptance of a message to its first receipt.
     pub receipt_delay: Duration,
-    /// With which the carrier signs, and with which it is called.
+    /// With which Twilio signs, and with which it is called.
     pub twilio_auth_token: String,
+    /// With which Telnyx is called.
+    pub telnyx_api_key: String,
+    /// With which Telnyx signs: 32 bytes in hexadecimal digits.
+    pub telnyx_signing_key: String,
     /// Where the carrier keeps the numbers it sold, if the databases outlive the stack.
     pub numbers_file: Option<PathBuf>,
     pub signer: Signer,
@@ -113,6 +117,8 @@ impl Options {
             settings: BTreeMap::new(),
             receipt_delay: Duration::from_millis(400),
             twilio_auth_token: random_secret(),
+            telnyx_api_key: random_secret(),
+            telnyx_signing_key: random_secret() + &random_secret(),
             numbers_file: None,
             signer: signer.clone(),
         }
@@ -124,6 +130,12 @@ pub fn random_secret() -> String {
     format!("{:032x}", rand::rng().random::<u128>())
 }
 
+/// How long a replaced number is kept here: long enough to be seen, and no longer.
+const RELEASE_DELAY_S: &str = "2";
+
+/// Without one, Telnyx forwards no call.
+const OUTBOUND_VOICE_PROFILE: &str = "development";
+
 /// The carrier's account in development. Nobody's.
 pub const ACCOUNT_SID: &str = "ACdead0000beef0000dead0000beef0000";
 
@@ -132,8 +144,13 @@ pub const ACCOUNT_SID: &str = "ACdead0000beef0000dead0000beef0000";
 pub struct Stack {
     pub gateway_urls: Vec<String>,
     pub ingest_urls: Vec<String>,
+    /// gRPC, for operators.
+    pub numbers_urls: Vec<String>,
+    /// As the services connect, for those that have one.
+    pub database_urls: HashMap<Service, String>,
     pub simulator_url: String,
     pub twilio_auth_token: String,
+    pub telnyx_api_key: String,
     replicas: HashMap<(Service, usize), Replica>,
     settings: HashMap<(Service, usize), HashMap<String, String>>,
     _simulator: DropGuard,
@@ -187,6 +204,7 @@ impl Stack {
             (0..options.replicas).map(|index| format!("http://127.0.0.1:{}", ports[&(service, index)])).collect()
         };
 
+        let telnyx_public_key = simulator::telnyx_public_key(&options.telnyx_signing_key)?;
         let databases = create_databases(options).await?;
         let mut settings = HashMap::new();
         for (&(service, index), port) in &ports {
@@ -199,11 +217,17 @@ impl Stack {
             set("LEASELINE_NATS_URL", options.nats_url.clone());
             set("LEASELINE_NATS_NAMESPACE", options.namespace.clone());
             set("LEASELINE_TWILIO_BASE_URL", simulator_url.clone());
+            set("LEASELINE_TWILIO_LOOKUPS_URL", simulator_url.clone());
             // Ingest takes whatever the token signs: a hand-made webhook need not know the account.
             let account = if service == Service::Ingest { "" } else { ACCOUNT_SID };
             set("LEASELINE_TWILIO_ACCOUNT_SID", account.to_owned());
             set("LEASELINE_TWILIO_AUTH_TOKEN", twilio_auth_token.clone());
             set("LEASELINE_TWILIO_AUTH_TOKENS", twilio_auth_token.clone());
+            set("LEASELINE_TELNYX_BASE_URL", simulator_url.clone());
+            set("LEASELINE_TELNYX_API_KEY", options.telnyx_api_key.clone());
+            set("LEASELINE_TELNYX_OUTBOUND_VOICE_PROFILE_ID", OUTBOUND_VOICE_PROFILE.to_owned());
+            set("LEASELINE_TELNYX_PUBLIC_KEYS", telnyx_public_key.clone());
+            set("LEASELINE_RELEASE_DELAY_S", RELEASE_DELAY_S.to_owned());
             set("LEASELINE_WEBHOOKS_BASE_URL", urls(Service::Ingest).swap_remove(0));
             set("LEASELINE_WEBHOOKS_PUBLIC_URL", urls(Service::Ingest).swap_remove(0));
             set("LEASELINE_PHONE_NUMBERS_ALLOW_FICTIONAL", "true".to_owned());
@@ -223,8 +247,11 @@ impl Stack {
         let mut stack = Self {
             gateway_urls: urls(Service::Gateway),
             ingest_urls: urls(Service::Ingest),
+            numbers_urls: urls(Service::Numbers),
+            database_urls: databases,
             simulator_url,
             twilio_auth_token,
+            telnyx_api_key: options.telnyx_api_key.clone(),
             replicas: HashMap::new(),
             settings,
             _simulator: simulator,
@@ -336,6 +363,8 @@ async fn start_simulator(port: u16, options: &Options) -> Result<DropGuard> {
         .with_context(|| format!("port {port} (the carrier simulator's) is taken: stop what listens on it"))?;
     let stop = CancellationToken::new();
     let mut config = simulator::Config::new(ACCOUNT_SID, &options.twilio_auth_token);
+    config.telnyx_api_key.clone_from(&options.telnyx_api_key);
+    config.telnyx_signing_key.clone_from(&options.telnyx_signing_key);
     config.receipt_delay = options.receipt_delay;
     config.numbers_file.clone_from(&options.numbers_file);
     tokio::spawn(simulator::run(config, listener, stop.clone()));

@@ -1,15 +1,11 @@
-//! `POST Messages`: hands one message over. Rule 16 lives in [`super::rest`]; here is only the form and its answer.
+//! `POST Messages`: hands one message over. Rule 16 lives in [`crate::exchange`]; here is only the form and its answer.
 
 use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    errors,
-    rest::{Rest, Trouble},
-    webhooks,
-};
-use crate::{OutboundMessage, SendOutcome};
+use super::{errors::TABLES, rest::Rest, webhooks};
+use crate::{OutboundMessage, SendOutcome, exchange::Trouble};
 
 /// What we read of the answer. Only the sid must be there: a success that lacks the rest is still a success.
 #[derive(Deserialize)]
@@ -30,14 +26,14 @@ pub(super) async fn send(rest: &Rest, message: &OutboundMessage) -> SendOutcome 
     ];
     form.extend(message.media_urls.iter().map(|url| ("MediaUrl", url.as_str())));
     let request = rest.request(Method::POST, &["Messages.json"]).form(&form);
-    match Rest::fetch::<Created>(request).await {
+    match rest.fetch::<Created>(request).await {
         Ok(created) if created.sid.is_empty() => {
-            errors::send_outcome(Trouble::Unknown { cause: "the answer names no message".into() })
+            TABLES.send_outcome(Trouble::Unknown { cause: "the answer names no message".into() })
         }
         Ok(created) => {
             SendOutcome::Accepted { segments: segments(&created.num_segments), carrier_message_id: created.sid }
         }
-        Err(trouble) => errors::send_outcome(trouble),
+        Err(trouble) => TABLES.send_outcome(trouble),
     }
 }
 
@@ -55,11 +51,11 @@ mod tests {
     use domain::{Id, MessageBody, PhoneNumber};
     use url::Url;
 
-    use super::{
-        super::scripted::{Act, Scripted},
-        *,
+    use super::{super::fixture::twilio_at, *};
+    use crate::{
+        Carrier,
+        harness::scripted::{Act, Scripted},
     };
-    use crate::Carrier;
 
     async fn send(answer: &'static str, body: &str, media: &[&str]) -> (SendOutcome, Vec<(String, String)>) {
         let server = Scripted::start(&[Act::Answer(201, "", answer)]).await;
@@ -71,7 +67,7 @@ mod tests {
             media_urls: media.iter().map(|url| Url::parse(url).unwrap()).collect(),
             receipt_url: Url::parse("https://in.example.com/status?mid=1#rc=3&rp=all").unwrap(),
         };
-        let outcome = server.twilio().send_message(&message).await;
+        let outcome = twilio_at(&server.url).send_message(&message).await;
         (outcome, server.only_request().form)
     }
 

@@ -5,11 +5,12 @@
 //! so that this very adapter talks to the simulator.
 
 mod errors;
+#[cfg(test)]
+mod fixture;
+mod lookups;
 mod messages;
 mod numbers;
 mod rest;
-#[cfg(test)]
-mod scripted;
 pub mod signature;
 mod webhooks;
 
@@ -22,13 +23,18 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::webhooks::TwilioWebhooks;
-use crate::{CallError, Carrier, NumberOrder, NumberSearch, OutboundMessage, OwnedNumber, SendOutcome};
+use crate::{
+    CallError, Carrier, ClientError, LineType, NumberOrder, NumberSearch, OutboundMessage, OwnedNumber, OwnedPage,
+    SendOutcome,
+};
 
 /// `[twilio]` of a service that calls: which account, with what credentials, where.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TwilioSettings {
     /// `https://api.twilio.com`, or the simulator.
     pub base_url: String,
+    /// `https://lookups.twilio.com`, or the simulator.
+    pub lookups_url: String,
     /// `AC` and 32 hexadecimal digits.
     pub account_sid: String,
     pub auth_token: Secret,
@@ -37,6 +43,11 @@ pub struct TwilioSettings {
 }
 
 impl TwilioSettings {
+    /// Is Twilio used? One of the two alone is a mistake that [`Twilio::new`] names.
+    pub fn is_set(&self) -> bool {
+        !self.account_sid.is_empty() || !self.auth_token.is_empty()
+    }
+
     /// See `request_timeout_ms`.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
@@ -53,14 +64,11 @@ pub enum SetupError {
     #[error("`twilio.account_sid`: not AC followed by 32 hexadecimal digits")]
     InvalidAccountSid,
     /// Not an http or https address with a host.
-    #[error("`twilio.base_url` is not http or https with a host")]
+    #[error("`twilio.base_url` or `twilio.lookups_url` is not http or https with a host")]
     InvalidBaseUrl,
-    /// TLS parameters that this build does not support.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-    /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be built")]
-    Client(#[source] reqwest::Error),
+    /// See its source.
+    #[error("the client for Twilio cannot be built")]
+    Client(#[source] ClientError),
 }
 
 /// The adapter. Holds one client with warm connections: make one per process and account.
@@ -93,12 +101,16 @@ impl Carrier for Twilio {
         numbers::buy(&self.rest, order).await
     }
 
-    async fn find_owned_number(&self, number: &PhoneNumber) -> Result<Option<OwnedNumber>, CallError> {
+    async fn find_owned_number(&self, number: &PhoneNumber, _: &LicenseId) -> Result<Option<OwnedNumber>, CallError> {
         numbers::find_owned(&self.rest, number).await
     }
 
     async fn list_owned_by(&self, license_id: &LicenseId) -> Result<Vec<OwnedNumber>, CallError> {
         numbers::list_owned_by(&self.rest, license_id).await
+    }
+
+    async fn list_owned_numbers(&self, page: Option<&str>) -> Result<OwnedPage, CallError> {
+        numbers::list_owned(&self.rest, page).await
     }
 
     async fn configure_number(&self, owned: &OwnedNumber, order: &NumberOrder) -> Result<OwnedNumber, CallError> {
@@ -107,6 +119,10 @@ impl Carrier for Twilio {
 
     async fn release_number(&self, carrier_number_id: &str) -> Result<(), CallError> {
         numbers::release(&self.rest, carrier_number_id).await
+    }
+
+    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineType, CallError> {
+        lookups::look_up_line(&self.rest, number).await
     }
 
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome {
@@ -121,6 +137,7 @@ mod tests {
     fn setup(account_sid: &str, base_url: &str) -> Result<Twilio, SetupError> {
         Twilio::new(&TwilioSettings {
             base_url: base_url.to_owned(),
+            lookups_url: base_url.to_owned(),
             account_sid: account_sid.to_owned(),
             auth_token: Secret::new("hush"),
             request_timeout_ms: 1_000,
@@ -129,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_client_is_built_for_http_and_https_without_a_process_wide_tls_provider() {
-        assert!(setup(scripted::ACCOUNT, "http://127.0.0.1:4010").is_ok());
-        assert!(setup(scripted::ACCOUNT, "https://api.twilio.com").is_ok());
+        assert!(setup(fixture::ACCOUNT, "http://127.0.0.1:4010").is_ok());
+        assert!(setup(fixture::ACCOUNT, "https://api.twilio.com").is_ok());
         assert!(rustls::crypto::CryptoProvider::get_default().is_none());
     }
 
@@ -139,13 +156,13 @@ mod tests {
         for sid in ["", "AC1", "SK0123456789abcdef0123456789abcdef", "AC0123456789abcdef0123456789abcdeg"] {
             assert!(matches!(setup(sid, "http://127.0.0.1"), Err(SetupError::InvalidAccountSid)), "{sid}");
         }
-        assert!(matches!(setup(scripted::ACCOUNT, "ftp://example.com"), Err(SetupError::InvalidBaseUrl)));
-        assert!(matches!(setup(scripted::ACCOUNT, "mailto:a@b.c"), Err(SetupError::InvalidBaseUrl)));
+        assert!(matches!(setup(fixture::ACCOUNT, "ftp://example.com"), Err(SetupError::InvalidBaseUrl)));
+        assert!(matches!(setup(fixture::ACCOUNT, "mailto:a@b.c"), Err(SetupError::InvalidBaseUrl)));
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let twilio = setup(scripted::ACCOUNT, "http://127.0.0.1:1").unwrap();
+        let twilio = setup(fixture::ACCOUNT, "http://127.0.0.1:1").unwrap();
         assert!(!format!("{twilio:?}").contains("hush"));
     }
 }

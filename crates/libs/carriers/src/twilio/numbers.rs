@@ -8,13 +8,10 @@ use domain::{LicenseId, PhoneNumber};
 use http::Method;
 use reqwest::RequestBuilder;
 use serde::Deserialize;
+use url::{Url, form_urlencoded};
 
-use super::{
-    errors,
-    rest::{Rest, Trouble},
-    webhooks,
-};
-use crate::{CallError, NumberOrder, NumberSearch, OwnedNumber};
+use super::{errors::TABLES, rest::Rest, webhooks};
+use crate::{CallError, NumberOrder, NumberSearch, OwnedNumber, OwnedPage, exchange::Trouble};
 
 /// Twilio's largest page.
 const PAGE: &str = "1000";
@@ -30,8 +27,11 @@ struct Available {
 }
 
 #[derive(Deserialize)]
-struct OwnedPage {
+struct IncomingPage {
     incoming_phone_numbers: Vec<Incoming>,
+    /// Path and query of the next page.
+    #[serde(default)]
+    next_page_uri: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +40,8 @@ struct Incoming {
     phone_number: String,
     #[serde(default)]
     friendly_name: Option<String>,
+    #[serde(default)]
+    sms_url: Option<String>,
 }
 
 pub(super) async fn search(rest: &Rest, search: &NumberSearch) -> Result<Vec<PhoneNumber>, CallError> {
@@ -53,7 +55,7 @@ pub(super) async fn search(rest: &Rest, search: &NumberSearch) -> Result<Vec<Pho
     ];
     query.extend(area_code.as_deref().map(|area_code| ("AreaCode", area_code)));
     let request = rest.request(Method::GET, &["AvailablePhoneNumbers", "US", "Local.json"]).query(&query);
-    let page: AvailablePage = Rest::fetch(request).await.map_err(errors::call_error)?;
+    let page: AvailablePage = rest.fetch(request).await.map_err(|trouble| TABLES.call_error(trouble))?;
     Ok(page
         .available_phone_numbers
         .iter()
@@ -68,13 +70,13 @@ pub(super) async fn buy(rest: &Rest, order: &NumberOrder) -> Result<OwnedNumber,
     let mut form = settings_form(order);
     form.push(("PhoneNumber", order.number.as_str().to_owned()));
     let request = rest.request(Method::POST, &["IncomingPhoneNumbers.json"]).form(&form);
-    fetch_ordered(request, order).await
+    fetch_ordered(rest, request, order).await
 }
 
 pub(super) async fn configure(rest: &Rest, owned: &OwnedNumber, order: &NumberOrder) -> Result<OwnedNumber, CallError> {
     let file = format!("{}.json", owned.carrier_number_id);
     let request = rest.request(Method::POST, &["IncomingPhoneNumbers", &file]).form(&settings_form(order));
-    fetch_ordered(request, order).await
+    fetch_ordered(rest, request, order).await
 }
 
 pub(super) async fn find_owned(rest: &Rest, number: &PhoneNumber) -> Result<Option<OwnedNumber>, CallError> {
@@ -88,12 +90,23 @@ pub(super) async fn list_owned_by(rest: &Rest, license_id: &LicenseId) -> Result
     Ok(owned)
 }
 
+pub(super) async fn list_owned(rest: &Rest, page: Option<&str>) -> Result<OwnedPage, CallError> {
+    let query: Vec<(String, String)> = match page {
+        Some(page) => form_urlencoded::parse(page.as_bytes()).into_owned().collect(),
+        None => vec![("PageSize".to_owned(), PAGE.to_owned())],
+    };
+    let page = fetch_page(rest, &query).await?;
+    // Only the query: the rest of the address is ours to know.
+    let next = page.next_page_uri.and_then(|uri| Some(uri.split_once('?')?.1.to_owned()));
+    Ok(OwnedPage { numbers: page.incoming_phone_numbers.into_iter().filter_map(Incoming::into_owned).collect(), next })
+}
+
 pub(super) async fn release(rest: &Rest, carrier_number_id: &str) -> Result<(), CallError> {
     let file = format!("{carrier_number_id}.json");
     let request = rest.request(Method::DELETE, &["IncomingPhoneNumbers", &file]);
-    match Rest::exchange(request).await {
+    match rest.run(request).await {
         Ok(_) | Err(Trouble::Refused { status: 404, .. }) => Ok(()),
-        Err(trouble) => Err(errors::call_error(trouble)),
+        Err(trouble) => Err(TABLES.call_error(trouble)),
     }
 }
 
@@ -104,16 +117,20 @@ fn settings_form(order: &NumberOrder) -> Vec<(&'static str, String)> {
         ("FriendlyName", order.license_id.as_str().to_owned()),
         ("SmsUrl", webhooks::with_retries(&order.webhooks.message_url)),
         ("SmsMethod", post()),
-        ("VoiceUrl", order.webhooks.voice_url.as_str().to_owned()),
+        ("SmsFallbackUrl", order.webhooks.message_url.as_str().to_owned()),
+        ("SmsFallbackMethod", post()),
+        ("VoiceUrl", webhooks::with_retries(&order.webhooks.voice_url)),
         ("VoiceMethod", post()),
+        ("VoiceFallbackUrl", order.webhooks.voice_url.as_str().to_owned()),
+        ("VoiceFallbackMethod", post()),
         ("StatusCallback", order.webhooks.voice_status_url.as_str().to_owned()),
         ("StatusCallbackMethod", post()),
     ]
 }
 
 /// Sends an order and reads the number back. An answer about another number proves nothing about this one.
-async fn fetch_ordered(request: RequestBuilder, order: &NumberOrder) -> Result<OwnedNumber, CallError> {
-    let incoming: Incoming = Rest::fetch(request).await.map_err(errors::call_error)?;
+async fn fetch_ordered(rest: &Rest, request: RequestBuilder, order: &NumberOrder) -> Result<OwnedNumber, CallError> {
+    let incoming: Incoming = rest.fetch(request).await.map_err(|trouble| TABLES.call_error(trouble))?;
     incoming
         .into_owned()
         .filter(|owned| owned.number == order.number)
@@ -121,10 +138,14 @@ async fn fetch_ordered(request: RequestBuilder, order: &NumberOrder) -> Result<O
 }
 
 async fn list(rest: &Rest, filter: (&str, &str)) -> Result<Vec<OwnedNumber>, CallError> {
-    let query = [filter, ("PageSize", PAGE)];
-    let request = rest.request(Method::GET, &["IncomingPhoneNumbers.json"]).query(&query);
-    let page: OwnedPage = Rest::fetch(request).await.map_err(errors::call_error)?;
+    let query = [filter, ("PageSize", PAGE)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let page = fetch_page(rest, &query).await?;
     Ok(page.incoming_phone_numbers.into_iter().filter_map(Incoming::into_owned).collect())
+}
+
+async fn fetch_page(rest: &Rest, query: &[(String, String)]) -> Result<IncomingPage, CallError> {
+    let request = rest.request(Method::GET, &["IncomingPhoneNumbers.json"]).query(query);
+    rest.fetch(request).await.map_err(|trouble| TABLES.call_error(trouble))
 }
 
 impl Incoming {
@@ -133,6 +154,10 @@ impl Incoming {
         Some(OwnedNumber {
             number: PhoneNumber::from_e164(&self.phone_number).ok()?,
             license_id: self.friendly_name.and_then(|tag| LicenseId::parse(tag).ok()),
+            message_url: self.sms_url.and_then(|url| Url::parse(&url).ok()).map(|mut url| {
+                url.set_fragment(None);
+                url
+            }),
             carrier_number_id: self.sid,
         })
     }
@@ -141,36 +166,23 @@ impl Incoming {
 #[cfg(test)]
 mod tests {
     use domain::AreaCode;
-    use url::Url;
 
-    use super::{
-        super::scripted::{Act, Recorded, Scripted},
-        *,
+    use super::{super::fixture::twilio_at, *};
+    use crate::{
+        Carrier,
+        harness::{
+            rest::{license, number, order},
+            scripted::{Act, Recorded, Scripted},
+        },
     };
-    use crate::{Carrier, NumberRefusalKind, NumberWebhooks};
-
-    fn number(e164: &str) -> PhoneNumber {
-        PhoneNumber::from_e164(e164).unwrap()
-    }
-
-    fn license() -> LicenseId {
-        LicenseId::parse("acme-1").unwrap()
-    }
-
-    fn order() -> NumberOrder {
-        NumberOrder {
-            number: number("+14155550123"),
-            license_id: license(),
-            webhooks: NumberWebhooks {
-                message_url: Url::parse("https://in.example.com/message").unwrap(),
-                voice_url: Url::parse("https://in.example.com/voice").unwrap(),
-                voice_status_url: Url::parse("https://in.example.com/voice/status").unwrap(),
-            },
-        }
-    }
 
     fn owned() -> OwnedNumber {
-        OwnedNumber { carrier_number_id: "PN1".into(), number: number("+14155550123"), license_id: Some(license()) }
+        OwnedNumber {
+            carrier_number_id: "PN1".into(),
+            number: number("+14155550123"),
+            license_id: Some(license()),
+            message_url: None,
+        }
     }
 
     fn path(request: &Recorded) -> String {
@@ -195,7 +207,7 @@ mod tests {
         )])
         .await;
         let search = NumberSearch { area_code: Some(AreaCode::parse_us("415").unwrap()), limit: 2 };
-        let found = server.twilio().search_numbers(&search).await.unwrap();
+        let found = twilio_at(&server.url).search_numbers(&search).await.unwrap();
         assert_eq!(found, [number("+14152330001"), number("+14152330003")]);
         let request = server.only_request();
         assert_eq!(path(&request), "GET AvailablePhoneNumbers/US/Local.json");
@@ -211,17 +223,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_without_a_match_is_empty_and_without_an_area_code_names_none() {
-        let server = Scripted::start(&[Act::Answer(200, "", r#"{"available_phone_numbers":[]}"#)]).await;
-        let found = server.twilio().search_numbers(&NumberSearch { area_code: None, limit: 5 }).await;
-        assert_eq!(found, Ok(Vec::new()));
-        assert_eq!(value(&server.only_request().query, "AreaCode"), None);
-    }
-
-    #[tokio::test]
     async fn a_number_is_bought_by_its_digits_tagged_and_with_its_webhooks() {
         let server = Scripted::start(&[Act::Answer(201, "", BOUGHT)]).await;
-        assert_eq!(server.twilio().buy_number(&order()).await, Ok(owned()));
+        assert_eq!(twilio_at(&server.url).buy_number(&order()).await, Ok(owned()));
         let request = server.only_request();
         assert_eq!(path(&request), "POST IncomingPhoneNumbers.json");
         for (name, expected) in [
@@ -229,9 +233,13 @@ mod tests {
             ("FriendlyName", "acme-1"),
             ("SmsUrl", "https://in.example.com/message#rc=3&rp=all"),
             ("SmsMethod", "POST"),
-            ("VoiceUrl", "https://in.example.com/voice"),
+            ("SmsFallbackUrl", "https://in.example.com/message"),
+            ("VoiceUrl", "https://in.example.com/voice#rc=3&rp=all"),
             ("VoiceMethod", "POST"),
-            ("StatusCallback", "https://in.example.com/voice/status"),
+            ("VoiceFallbackUrl", "https://in.example.com/voice"),
+            ("VoiceFallbackMethod", "POST"),
+            ("SmsFallbackMethod", "POST"),
+            ("StatusCallback", "https://in.example.com/voice/after"),
             ("StatusCallbackMethod", "POST"),
         ] {
             assert_eq!(value(&request.form, name), Some(expected), "{name}");
@@ -240,24 +248,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_number_that_was_sold_meanwhile_is_refused_as_not_available() {
-        let server = Scripted::start(&[Act::Answer(400, "", r#"{"code":21422,"message":"x","status":400}"#)]).await;
-        let Err(CallError::Refused(refusal)) = server.twilio().buy_number(&order()).await else {
-            panic!("not refused")
-        };
-        assert_eq!(refusal.kind, NumberRefusalKind::NotAvailable);
-        assert_eq!(refusal.carrier_code.as_deref(), Some("21422"));
-    }
-
-    #[tokio::test]
-    async fn a_purchase_whose_answer_is_lost_or_about_another_number_is_unknown() {
+    async fn an_answer_about_another_number_is_unknown() {
         const OTHER: &str = r#"{"sid":"PN1","phone_number":"+14152330001","friendly_name":"acme-1"}"#;
-        for act in [Act::HangUp, Act::Answer(500, "", ""), Act::Answer(201, "", OTHER)] {
-            let server = Scripted::start(&[act]).await;
-            let bought = server.twilio().buy_number(&order()).await;
-            assert!(matches!(bought, Err(CallError::Unknown { .. })), "{bought:?}");
-            assert_eq!(server.requests().len(), 1);
-        }
+        let server = Scripted::start(&[Act::Answer(201, "", OTHER)]).await;
+        let bought = twilio_at(&server.url).buy_number(&order()).await;
+        assert!(matches!(bought, Err(CallError::Unknown { .. })), "{bought:?}");
     }
 
     #[tokio::test]
@@ -268,10 +263,10 @@ mod tests {
         let server =
             Scripted::start(&[Act::Answer(200, "", MANY), Act::Answer(200, "", r#"{"incoming_phone_numbers":[]}"#)])
                 .await;
-        let twilio = server.twilio();
-        let found = twilio.find_owned_number(&number("+14155550123")).await.unwrap().unwrap();
+        let twilio = twilio_at(&server.url);
+        let found = twilio.find_owned_number(&number("+14155550123"), &license()).await.unwrap().unwrap();
         assert_eq!(found, OwnedNumber { license_id: None, ..owned() });
-        assert_eq!(twilio.find_owned_number(&number("+14155550123")).await, Ok(None));
+        assert_eq!(twilio.find_owned_number(&number("+14155550123"), &license()).await, Ok(None));
         assert_eq!(value(&server.requests()[0].query, "PhoneNumber"), Some("+14155550123"));
     }
 
@@ -283,14 +278,14 @@ mod tests {
             {"sid":"PN3","phone_number":"+442071838750","friendly_name":"acme-1"},
             {"sid":"PN4","phone_number":"+14155550125"}]}"#;
         let server = Scripted::start(&[Act::Answer(200, "", MANY)]).await;
-        assert_eq!(server.twilio().list_owned_by(&license()).await, Ok(vec![owned()]));
+        assert_eq!(twilio_at(&server.url).list_owned_by(&license()).await, Ok(vec![owned()]));
         assert_eq!(value(&server.only_request().query, "FriendlyName"), Some("acme-1"));
     }
 
     #[tokio::test]
     async fn a_number_is_configured_in_place() {
         let server = Scripted::start(&[Act::Answer(200, "", BOUGHT)]).await;
-        assert_eq!(server.twilio().configure_number(&owned(), &order()).await, Ok(owned()));
+        assert_eq!(twilio_at(&server.url).configure_number(&owned(), &order()).await, Ok(owned()));
         let request = server.only_request();
         assert_eq!(path(&request), "POST IncomingPhoneNumbers/PN1.json");
         assert_eq!(value(&request.form, "FriendlyName"), Some("acme-1"));
@@ -298,23 +293,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_number_that_is_already_gone_counts_as_released() {
-        for (act, released) in [
-            (Act::Answer(204, "", ""), true),
-            (Act::Answer(404, "", r#"{"code":20404}"#), true),
-            (Act::Answer(400, "", r#"{"code":21634}"#), false),
-            (Act::HangUp, false),
-        ] {
-            let server = Scripted::start(&[act]).await;
-            assert_eq!(server.twilio().release_number("PN1").await.is_ok(), released);
-            assert_eq!(path(&server.only_request()), "DELETE IncomingPhoneNumbers/PN1.json");
-        }
+    async fn a_search_without_an_area_code_names_none() {
+        let server = Scripted::start(&[Act::Answer(200, "", r#"{"available_phone_numbers":[]}"#)]).await;
+        let search = NumberSearch { area_code: None, limit: 5 };
+        assert_eq!(twilio_at(&server.url).search_numbers(&search).await, Ok(Vec::new()));
+        assert_eq!(value(&server.only_request().query, "AreaCode"), None);
     }
 
     #[tokio::test]
-    async fn a_number_id_cannot_lead_to_another_path() {
-        let server = Scripted::start(&[Act::Answer(204, "", "")]).await;
-        server.twilio().release_number("../Messages/SM1").await.unwrap();
-        assert_eq!(path(&server.only_request()), "DELETE IncomingPhoneNumbers/..%2FMessages%2FSM1.json");
+    async fn all_numbers_of_the_account_are_read_a_page_at_a_time() {
+        const FIRST: &str = r#"{"incoming_phone_numbers":[
+            {"sid":"PN1","phone_number":"+14155550123","friendly_name":"acme-1",
+             "sms_url":"https://in.example.com/message#rc=3&rp=all"},
+            {"sid":"PN2","phone_number":"+442071838750","friendly_name":"London","sms_url":""}],
+            "next_page_uri":"/2010-04-01/Accounts/AC1/IncomingPhoneNumbers.json?PageSize=1000&Page=1&PageToken=PAPN%2B1"}"#;
+        const LAST: &str = r#"{"incoming_phone_numbers":[
+            {"sid":"PN3","phone_number":"+14155550124","friendly_name":null,"sms_url":""}],"next_page_uri":null}"#;
+        let server = Scripted::start(&[Act::Answer(200, "", FIRST), Act::Answer(200, "", LAST)]).await;
+        let twilio = twilio_at(&server.url);
+        let first = twilio.list_owned_numbers(None).await.unwrap();
+        let message_url = Some(order().webhooks.message_url);
+        assert_eq!(first.numbers, [OwnedNumber { message_url, ..owned() }], "without the fragment");
+        let last = twilio.list_owned_numbers(first.next.as_deref()).await.unwrap();
+        assert_eq!(last.numbers.iter().map(|owned| owned.carrier_number_id.as_str()).collect::<Vec<_>>(), ["PN3"]);
+        assert_eq!((&last.numbers[0].license_id, &last.numbers[0].message_url, last.next), (&None, &None, None));
+        let asked = server.requests();
+        assert_eq!(value(&asked[0].query, "PageSize"), Some("1000"));
+        assert_eq!(path(&asked[1]), "GET IncomingPhoneNumbers.json");
+        assert_eq!(value(&asked[1].query, "PageToken"), Some("PAPN+1"));
     }
 }

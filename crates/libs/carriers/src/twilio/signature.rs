@@ -10,14 +10,13 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
-use http::header::CONTENT_TYPE;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
 use chassis::Secret;
 
-use crate::{SignatureError, WebhookRequest};
+use crate::{SignatureError, WebhookRequest, form::is_form};
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-twilio-signature";
@@ -85,12 +84,6 @@ fn signed_params<'a>(request: &WebhookRequest<'a>) -> Result<Params<'a>, Signatu
     if hex(&Sha256::digest(request.body)) == *digest { Ok(Params::new()) } else { Err(SignatureError::Mismatch) }
 }
 
-pub(super) fn is_form(request: &WebhookRequest<'_>) -> bool {
-    let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-}
-
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
@@ -156,7 +149,9 @@ mod tests {
         for (name, value) in headers {
             map.insert(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
-        let request = WebhookRequest { method: &Method::POST, url: &url, headers: &map, body: body.as_bytes() };
+        let received_at = chrono::DateTime::UNIX_EPOCH;
+        let request =
+            WebhookRequest { method: &Method::POST, url: &url, headers: &map, body: body.as_bytes(), received_at };
         verify(&[token()], &request)
     }
 

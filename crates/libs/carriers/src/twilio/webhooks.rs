@@ -1,18 +1,13 @@
 //! What Twilio posts: forms, one event each.
-//!
-//! Unknown parameters are ignored (Twilio adds some without notice) and values are never trimmed: a space at the end
-//! of a text is part of the text.
-
-use std::borrow::Cow;
 
 use chassis::Secret;
 use domain::{CarrierName, PhoneNumber};
-use url::{Url, form_urlencoded};
+use url::Url;
 
-use super::{errors, signature};
+use super::{errors::TABLES, signature};
 use crate::{
-    InboundMedia, InboundMessage, MalformedWebhook, Receipt, ReceiptStatus, SignatureError, WebhookAnswer,
-    WebhookRequest, Webhooks,
+    CallInstruction, CallReport, InboundCall, InboundMedia, InboundMessage, MalformedWebhook, Receipt, ReceiptStatus,
+    SignatureError, WebhookAnswer, WebhookRequest, Webhooks, calls, form::Form, twiml,
 };
 
 /// Twilio takes 10 at most; a carrier's mistake must not become our loop.
@@ -79,78 +74,67 @@ impl Webhooks for TwilioWebhooks {
             from: PhoneNumber::from_e164(from).map_err(|_| MalformedWebhook::UnsupportedSender)?,
             to: PhoneNumber::from_e164(to).map_err(|_| MalformedWebhook::InvalidField("To"))?,
             body: form.find("Body").unwrap_or_default().to_owned(),
-            media: form.media()?,
+            media: media(&form)?,
             segments: form.find("NumSegments").and_then(|count| count.parse().ok()).filter(|count| *count > 0),
         })
     }
 
     fn parse_receipt(&self, request: &WebhookRequest<'_>) -> Result<Receipt, MalformedWebhook> {
         let form = Form::read(request)?;
-        let mid = request.url.query_pairs().find(|(name, _)| name == "mid");
-        let (_, mid) = mid.ok_or(MalformedWebhook::MissingField("mid"))?;
         let status = form.get("MessageStatus")?;
         let (_, status) = *STATUSES.iter().find(|(word, _)| *word == status).ok_or(MalformedWebhook::UnknownStatus)?;
         let failed = matches!(status, ReceiptStatus::Undelivered | ReceiptStatus::Failed);
-        let code = form.find("ErrorCode").and_then(|code| code.parse().ok());
+        let code = form.find("ErrorCode").and_then(|code| code.parse().ok()).map(|code: u32| code.to_string());
         Ok(Receipt {
-            message_id: mid.parse().map_err(|_| MalformedWebhook::InvalidField("mid"))?,
+            message_id: request.message_id()?,
             carrier_message_id: form.get("MessageSid")?.to_owned(),
             status,
-            error: failed.then(|| errors::receipt_refusal(code)),
+            error: failed.then(|| TABLES.receipt_refusal(code)),
         })
+    }
+
+    fn parse_call(&self, request: &WebhookRequest<'_>) -> Result<InboundCall, MalformedWebhook> {
+        calls::parse_call(request)
+    }
+
+    fn parse_call_report(&self, request: &WebhookRequest<'_>) -> Result<Option<CallReport>, MalformedWebhook> {
+        calls::parse_call_report(request)
+    }
+
+    fn call_answer(&self, instruction: &CallInstruction) -> WebhookAnswer {
+        twiml::answer(instruction)
     }
 
     fn message_answer(&self) -> WebhookAnswer {
-        WebhookAnswer {
-            content_type: "text/xml",
-            body: "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response></Response>",
-        }
+        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response></Response>";
+        WebhookAnswer { content_type: "text/xml", body: body.into() }
     }
 
     fn receipt_answer(&self) -> WebhookAnswer {
-        WebhookAnswer { content_type: "text/plain", body: "" }
+        WebhookAnswer { content_type: "text/plain", body: "".into() }
     }
 }
 
-/// The decoded parameters of a request.
-struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl<'a> Form<'a> {
-    fn read(request: &WebhookRequest<'a>) -> Result<Self, MalformedWebhook> {
-        if !signature::is_form(request) {
-            return Err(MalformedWebhook::UnreadableBody);
-        }
-        Ok(Self(form_urlencoded::parse(request.body).collect()))
-    }
-
-    fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
-    }
-
-    fn get(&self, name: &'static str) -> Result<&str, MalformedWebhook> {
-        self.find(name).filter(|value| !value.is_empty()).ok_or(MalformedWebhook::MissingField(name))
-    }
-
-    fn media(&self) -> Result<Vec<InboundMedia>, MalformedWebhook> {
-        let urls = (0..MAX_MEDIA).map_while(|index| Some((index, self.find(&format!("MediaUrl{index}"))?)));
-        urls.map(|(index, url)| {
-            let content_type = self.find(&format!("MediaContentType{index}")).unwrap_or_default();
-            Ok(InboundMedia {
-                url: Url::parse(url).map_err(|_| MalformedWebhook::InvalidField("MediaUrl"))?,
-                content_type: content_type.to_owned(),
-            })
+fn media(form: &Form<'_>) -> Result<Vec<InboundMedia>, MalformedWebhook> {
+    let urls = (0..MAX_MEDIA).map_while(|index| Some((index, form.find(&format!("MediaUrl{index}"))?)));
+    urls.map(|(index, url)| {
+        let content_type = form.find(&format!("MediaContentType{index}")).unwrap_or_default();
+        Ok(InboundMedia {
+            url: Url::parse(url).map_err(|_| MalformedWebhook::InvalidField("MediaUrl"))?,
+            content_type: content_type.to_owned(),
         })
-        .collect()
-    }
+    })
+    .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use domain::{Id, Message};
     use http::HeaderMap;
+    use url::form_urlencoded;
 
     use super::*;
-    use crate::harness::{Fixture, Posted, webhook_tests};
+    use crate::harness::webhooks::{Fixture, Posted, webhook_tests};
 
     const OURS: &str = "+16465550111";
 
@@ -216,6 +200,10 @@ mod tests {
                 ("NeverSeenBefore", "+ "),
             ];
             receipt_with(&format!("?mid={message_id}"), &params)
+        }
+
+        fn call(&self, params: &[(&str, &str)]) -> Posted {
+            posted("https://in.example.com/webhooks/twilio/voice", params)
         }
     }
 

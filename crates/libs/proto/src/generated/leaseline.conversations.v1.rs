@@ -54,7 +54,8 @@ pub struct SendMessagesResponse {
 pub struct Rejection {
     #[prost(message, optional, tag = "1")]
     pub recipient: ::core::option::Option<Recipient>,
-    /// Stable: "person_not_found", "conversation_not_found", "person_has_no_phone", "number_no_longer_tied", "duplicate_recipient".
+    /// Stable: "person_not_found", "conversation_not_found", "person_has_no_phone", "number_no_longer_tied", "cannot_receive_sms",
+    /// "duplicate_recipient".
     #[prost(string, tag = "2")]
     pub code: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
@@ -136,7 +137,7 @@ pub struct Conversation {
     pub people: ::prost::alloc::vec::Vec<ConversationPerson>,
     #[prost(message, optional, tag = "5")]
     pub last_message: ::core::option::Option<Message>,
-    /// False: read-only, for `reason` ("number_no_longer_tied").
+    /// False: read-only, for `reason` ("number_no_longer_tied", "cannot_receive_sms").
     #[prost(bool, tag = "6")]
     pub sendable: bool,
     #[prost(string, optional, tag = "7")]
@@ -824,6 +825,350 @@ pub mod conversations_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "leaseline.conversations.v1.ConversationsService";
     impl<T> tonic::server::NamedService for ConversationsServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Call {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub call_id: ::prost::alloc::string::String,
+    /// E.164. Absent: withheld, or no North American number.
+    #[prost(string, optional, tag = "3")]
+    pub from: ::core::option::Option<::prost::alloc::string::String>,
+    /// E.164: the messages number of that time.
+    #[prost(string, tag = "4")]
+    pub to: ::prost::alloc::string::String,
+    /// To whom the caller's number belonged when the call came.
+    #[prost(message, repeated, tag = "5")]
+    pub people: ::prost::alloc::vec::Vec<ConversationPerson>,
+    /// The conversation with the caller's number, if there was one.
+    #[prost(string, optional, tag = "6")]
+    pub conversation_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// "answered", "no_answer", "busy", "failed". Absent: it rings, or nobody has said yet.
+    #[prost(string, optional, tag = "7")]
+    pub result: ::core::option::Option<::prost::alloc::string::String>,
+    /// How long the two talked.
+    #[prost(uint32, optional, tag = "8")]
+    pub duration_s: ::core::option::Option<u32>,
+    #[prost(message, optional, tag = "9")]
+    pub started_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the result was known.
+    #[prost(message, optional, tag = "10")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCallsRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCallsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub calls: ::prost::alloc::vec::Vec<Call>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod calls_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct CallsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> CallsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CallsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CallsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Newest first.
+        pub async fn list_calls(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCallsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.CallsService/ListCalls",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.CallsService",
+                        "ListCalls",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod calls_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CallsServiceServer.
+    #[async_trait]
+    pub trait CallsService: std::marker::Send + std::marker::Sync + 'static {
+        /// Newest first.
+        async fn list_calls(
+            &self,
+            request: tonic::Request<super::ListCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCallsResponse>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct CallsServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CallsServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CallsServiceServer<T>
+    where
+        T: CallsService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/leaseline.conversations.v1.CallsService/ListCalls" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCallsSvc<T: CallsService>(pub Arc<T>);
+                    impl<
+                        T: CallsService,
+                    > tonic::server::UnaryService<super::ListCallsRequest>
+                    for ListCallsSvc<T> {
+                        type Response = super::ListCallsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCallsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CallsService>::list_calls(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCallsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CallsServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "leaseline.conversations.v1.CallsService";
+    impl<T> tonic::server::NamedService for CallsServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -1530,7 +1875,7 @@ pub struct FeedEntry {
     #[prost(message, optional, tag = "3")]
     pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
     /// The kind of the entry is the case of its content. None: what it referred to is gone.
-    #[prost(oneof = "feed_entry::Content", tags = "4, 5, 6, 7, 8")]
+    #[prost(oneof = "feed_entry::Content", tags = "4, 5, 6, 7, 8, 9, 10")]
     pub content: ::core::option::Option<feed_entry::Content>,
 }
 /// Nested message and enum types in `FeedEntry`.
@@ -1548,7 +1893,19 @@ pub mod feed_entry {
         PersonUpdated(super::Person),
         #[prost(message, tag = "8")]
         NumberChanged(super::NumberChanged),
+        #[prost(message, tag = "9")]
+        CallUpdated(super::Call),
+        #[prost(message, tag = "10")]
+        CompanyUpdated(super::CompanyUpdated),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompanyUpdated {
+    #[prost(string, tag = "1")]
+    pub company_name: ::prost::alloc::string::String,
+    /// E.164.
+    #[prost(string, optional, tag = "2")]
+    pub company_phone: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NumberChanged {

@@ -16,7 +16,8 @@ pub struct ListWaitingResponse {
 pub struct Waiting {
     #[prost(string, tag = "1")]
     pub message_id: ::prost::alloc::string::String,
-    /// "pace", "no_number", "carrier_throttled", "carrier_unreachable", "being_confirmed".
+    /// "pace", "no_number", "carrier_throttled", "carrier_unreachable", "number_not_ready" (the carrier does not take
+    /// messages from our number yet, or not any more), "being_confirmed".
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
     /// About when it goes on. Absent when nobody can say.

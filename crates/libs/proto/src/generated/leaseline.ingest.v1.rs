@@ -48,6 +48,32 @@ pub struct ReceiptReceived {
     #[prost(message, optional, tag = "6")]
     pub received_at: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// ingest.call.updated.v1: a call to a license's number began, or what came of it. Each event says all of it, so that
+/// they may come in any order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallUpdated {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub carrier: ::prost::alloc::string::String,
+    /// The carrier's id of the call: the key by which its events belong together.
+    #[prost(string, tag = "3")]
+    pub carrier_call_id: ::prost::alloc::string::String,
+    /// E.164. Absent: withheld, or no North American number.
+    #[prost(string, optional, tag = "4")]
+    pub from: ::core::option::Option<::prost::alloc::string::String>,
+    /// E.164: the messages number that was called.
+    #[prost(string, tag = "5")]
+    pub to: ::prost::alloc::string::String,
+    /// "answered", "no_answer", "busy", "failed". Absent: it rings.
+    #[prost(string, optional, tag = "6")]
+    pub result: ::core::option::Option<::prost::alloc::string::String>,
+    /// How long the two talked. Absent: the carrier did not say.
+    #[prost(uint32, optional, tag = "7")]
+    pub duration_s: ::core::option::Option<u32>,
+    #[prost(message, optional, tag = "8")]
+    pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// Why a message failed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Error {

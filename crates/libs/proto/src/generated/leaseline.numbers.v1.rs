@@ -15,6 +15,38 @@ pub struct NumberAssigned {
     #[prost(uint64, tag = "5")]
     pub version: u64,
 }
+/// numbers.company.changed.v1: what the company says about itself, from its first word on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompanyChanged {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub company_name: ::prost::alloc::string::String,
+    /// E.164.
+    #[prost(string, optional, tag = "3")]
+    pub company_phone: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "4")]
+    pub changed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Grows with every change of this license; a consumer keeps the highest.
+    #[prost(uint64, tag = "5")]
+    pub version: u64,
+}
+/// The bucket ROUTES, one value a license: where a call to its number goes now (rule 6). Kept by NATS so that calls are
+/// answered while the numbers service is down.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Route {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// E.164.
+    #[prost(string, tag = "2")]
+    pub number: ::prost::alloc::string::String,
+    /// E.164. Absent: there is nobody to ring.
+    #[prost(string, optional, tag = "3")]
+    pub company_phone: ::core::option::Option<::prost::alloc::string::String>,
+    /// Grows with every change; a reader keeps the highest.
+    #[prost(uint64, tag = "4")]
+    pub version: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PutLicenseRequest {
     /// Chosen by the company's backend: 1–50 characters of \[A-Za-z0-9_-\].
@@ -22,12 +54,15 @@ pub struct PutLicenseRequest {
     pub license_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub company_name: ::prost::alloc::string::String,
-    /// E.164. Calls to the messages number ring there.
+    /// As a person types it. Calls to the messages number ring there.
     #[prost(string, optional, tag = "3")]
     pub company_phone: ::core::option::Option<::prost::alloc::string::String>,
     /// False: only an existing license is changed, else NOT_FOUND.
     #[prost(bool, tag = "4")]
     pub create: bool,
+    /// Where the license's next number is bought: "twilio", "telnyx". Absent: as it is; a new license gets the default.
+    #[prost(string, optional, tag = "5")]
+    pub carrier: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetSettingsRequest {
@@ -45,12 +80,107 @@ pub struct Settings {
     /// Absent until the first assignment is done.
     #[prost(message, optional, tag = "4")]
     pub messages_number: ::core::option::Option<MessagesNumber>,
-    /// Absent when a number is assigned.
+    /// Absent when no purchase is under way: of the first number, or of its successor.
     #[prost(message, optional, tag = "5")]
     pub provisioning: ::core::option::Option<Provisioning>,
     /// Absent: a change is allowed now.
     #[prost(message, optional, tag = "6")]
     pub next_change_allowed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where the next number is bought. The present number stays with its own carrier.
+    #[prost(string, tag = "7")]
+    pub carrier: ::prost::alloc::string::String,
+    /// Why the last Save came to nothing. Absent when it did not, and once another one begins.
+    #[prost(message, optional, tag = "8")]
+    pub last_change_error: ::core::option::Option<ChangeError>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeError {
+    /// Stable: "number_taken", "carrier_…".
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GenerateCandidateRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// Three digits. Absent: any number of the United States.
+    #[prost(string, optional, tag = "2")]
+    pub area_code: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Candidate {
+    #[prost(string, tag = "1")]
+    pub candidate_id: ::prost::alloc::string::String,
+    /// E.164.
+    #[prost(string, tag = "2")]
+    pub number: ::prost::alloc::string::String,
+    /// False: it is any number of the United States, because no area code was asked for or none was to be had in it.
+    #[prost(bool, tag = "3")]
+    pub area_code_matched: bool,
+    #[prost(message, optional, tag = "4")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SaveNumberRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub candidate_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SaveNumberResponse {
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<Settings>,
+    /// False: the carrier has not answered yet. The change goes on by itself; `provisioning` says where it stands.
+    #[prost(bool, tag = "2")]
+    pub done: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditNumbersRequest {
+    /// Gives back what we surely bought and do not use, and sets the webhooks of numbers that lost them.
+    #[prost(bool, tag = "1")]
+    pub repair: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuditNumbersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub audits: ::prost::alloc::vec::Vec<CarrierAudit>,
+}
+/// One carrier's account beside our tables.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CarrierAudit {
+    /// "twilio", …
+    #[prost(string, tag = "1")]
+    pub carrier: ::prost::alloc::string::String,
+    /// Numbers that the account owns; numbers that are assigned, being bought or being given back here.
+    #[prost(uint64, tag = "2")]
+    pub owned: u64,
+    #[prost(uint64, tag = "3")]
+    pub expected: u64,
+    /// Of each kind at most 1,000.
+    #[prost(message, repeated, tag = "4")]
+    pub findings: ::prost::alloc::vec::Vec<AuditFinding>,
+    /// Why the account could not be read to its end: a stable code. What was found until then stands.
+    #[prost(string, optional, tag = "5")]
+    pub error: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditFinding {
+    /// "orphaned" (owned, and nobody's here), "foreign" (owned, and we never bought it), "missing" (assigned here and not
+    /// owned), "misconfigured" (assigned, with another tag or other webhooks).
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// E.164.
+    #[prost(string, tag = "2")]
+    pub number: ::prost::alloc::string::String,
+    /// Whose it is here, or whom the tag names.
+    #[prost(string, optional, tag = "3")]
+    pub license_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// True: this run repaired it, or began to.
+    #[prost(bool, tag = "4")]
+    pub repaired: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MessagesNumber {
@@ -208,6 +338,94 @@ pub mod numbers_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Generate (rules 2, 3): finds a number that could replace the license's own. Nothing is bought.
+        /// NOT_FOUND `license_not_found`; INVALID `area_code_…`; RATE_LIMITED `generate_limit_reached` (+ `retry_after_s`);
+        /// CONFLICT `no_numbers_available`; UNAVAILABLE `carrier_…`.
+        pub async fn generate_candidate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GenerateCandidateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Candidate>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.numbers.v1.NumbersService/GenerateCandidate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.numbers.v1.NumbersService",
+                        "GenerateCandidate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Save (rules 3, 4, 5): replaces the license's number by a candidate.
+        /// NOT_FOUND `license_not_found`, `candidate_not_found`; CONFLICT `candidate_expired`, `number_taken`,
+        /// `change_limit_reached` (+ `next_change_allowed_at`), `change_in_progress`; UNAVAILABLE `carrier_…`: nothing was bought.
+        pub async fn save_number(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SaveNumberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SaveNumberResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.numbers.v1.NumbersService/SaveNumber",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("leaseline.numbers.v1.NumbersService", "SaveNumber"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Compares the numbers that a carrier's account owns with ours (rule 5). For operators.
+        pub async fn audit_numbers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AuditNumbersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuditNumbersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.numbers.v1.NumbersService/AuditNumbers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.numbers.v1.NumbersService",
+                        "AuditNumbers",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -233,6 +451,31 @@ pub mod numbers_service_server {
             &self,
             request: tonic::Request<super::GetSettingsRequest>,
         ) -> std::result::Result<tonic::Response<super::Settings>, tonic::Status>;
+        /// Generate (rules 2, 3): finds a number that could replace the license's own. Nothing is bought.
+        /// NOT_FOUND `license_not_found`; INVALID `area_code_…`; RATE_LIMITED `generate_limit_reached` (+ `retry_after_s`);
+        /// CONFLICT `no_numbers_available`; UNAVAILABLE `carrier_…`.
+        async fn generate_candidate(
+            &self,
+            request: tonic::Request<super::GenerateCandidateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Candidate>, tonic::Status>;
+        /// Save (rules 3, 4, 5): replaces the license's number by a candidate.
+        /// NOT_FOUND `license_not_found`, `candidate_not_found`; CONFLICT `candidate_expired`, `number_taken`,
+        /// `change_limit_reached` (+ `next_change_allowed_at`), `change_in_progress`; UNAVAILABLE `carrier_…`: nothing was bought.
+        async fn save_number(
+            &self,
+            request: tonic::Request<super::SaveNumberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SaveNumberResponse>,
+            tonic::Status,
+        >;
+        /// Compares the numbers that a carrier's account owns with ours (rule 5). For operators.
+        async fn audit_numbers(
+            &self,
+            request: tonic::Request<super::AuditNumbersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuditNumbersResponse>,
+            tonic::Status,
+        >;
     }
     /// Errors carry a stable code in the status details: see libs/chassis, `Fault`.
     #[derive(Debug)]
@@ -386,6 +629,142 @@ pub mod numbers_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSettingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.numbers.v1.NumbersService/GenerateCandidate" => {
+                    #[allow(non_camel_case_types)]
+                    struct GenerateCandidateSvc<T: NumbersService>(pub Arc<T>);
+                    impl<
+                        T: NumbersService,
+                    > tonic::server::UnaryService<super::GenerateCandidateRequest>
+                    for GenerateCandidateSvc<T> {
+                        type Response = super::Candidate;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GenerateCandidateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NumbersService>::generate_candidate(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GenerateCandidateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.numbers.v1.NumbersService/SaveNumber" => {
+                    #[allow(non_camel_case_types)]
+                    struct SaveNumberSvc<T: NumbersService>(pub Arc<T>);
+                    impl<
+                        T: NumbersService,
+                    > tonic::server::UnaryService<super::SaveNumberRequest>
+                    for SaveNumberSvc<T> {
+                        type Response = super::SaveNumberResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SaveNumberRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NumbersService>::save_number(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SaveNumberSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.numbers.v1.NumbersService/AuditNumbers" => {
+                    #[allow(non_camel_case_types)]
+                    struct AuditNumbersSvc<T: NumbersService>(pub Arc<T>);
+                    impl<
+                        T: NumbersService,
+                    > tonic::server::UnaryService<super::AuditNumbersRequest>
+                    for AuditNumbersSvc<T> {
+                        type Response = super::AuditNumbersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AuditNumbersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NumbersService>::audit_numbers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AuditNumbersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,6 +1,8 @@
 //! What the service does with the events it consumes. Handlers get a transaction and a batch, nothing else.
 
 mod assigned;
+mod called;
+mod company;
 mod received;
 mod reported;
 
@@ -9,6 +11,8 @@ use bus::HandleError;
 use crate::store::StoreError;
 
 pub(crate) use assigned::NumberAssigned;
+pub(crate) use called::CallUpdated;
+pub(crate) use company::CompanyChanged;
 pub(crate) use received::MessageReceived;
 pub(crate) use reported::Reported;
 

@@ -2,7 +2,7 @@
 //!
 //! A message appears only if it was sent to the number that is assigned to a license now, by somebody whose number is
 //! tied to a person of that license (rule 8). Everything else is kept apart. A message that the carrier repeats is
-//! one message.
+//! one message. A number that texts can receive texts, whatever a carrier said before (rule 12).
 
 use std::collections::BTreeSet;
 
@@ -18,6 +18,7 @@ use crate::push::Pusher;
 use crate::store::conversations::{load_homes, record_activity, record_changes};
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::messages::{self, NewMessage};
+use crate::store::textless;
 use crate::store::unmatched::{self, Unmatched};
 
 #[derive(Debug)]
@@ -71,6 +72,9 @@ impl Handler for MessageReceived {
             arrivals.iter().filter_map(|arrival| Some((arrival.license_id.clone()?, arrival.from))).collect();
         let mut homes = load_homes(tx, &numbers).await.map_err(not_applied)?;
 
+        let proven: BTreeSet<_> =
+            numbers.into_iter().filter(|(license_id, number)| homes.is_textless(license_id, *number)).collect();
+        let mut writable = BTreeSet::new();
         let mut new = Vec::new();
         let mut apart = Vec::new();
         for arrival in arrivals {
@@ -78,12 +82,20 @@ impl Handler for MessageReceived {
                 Some((license_id, homes.settle(license_id, arrival.from, arrival.received_at)?))
             });
             match home {
-                Some((license_id, conversation_id)) => new.push(message(&arrival, license_id, conversation_id)),
+                Some((license_id, conversation_id)) => {
+                    if proven.contains(&(license_id.clone(), arrival.from)) {
+                        writable.insert((license_id.clone(), conversation_id));
+                    }
+                    new.push(message(&arrival, license_id, conversation_id));
+                }
                 None => apart.push(keep_apart(arrival)),
             }
         }
         metrics::counter!("conversations_unmatched_total").increment(apart.len() as u64);
         unmatched::record(tx, &apart).await.map_err(not_applied)?;
+        if !proven.is_empty() {
+            textless::remove(tx, &proven, None).await.map_err(not_applied)?;
+        }
         if new.is_empty() {
             return Ok(Vec::new());
         }
@@ -92,7 +104,8 @@ impl Handler for MessageReceived {
         let unseen = messages::record_new(tx, &new).await.map_err(not_applied)?;
         new.retain(|each| unseen.contains(&each.message_id));
         record_activity(tx, &new).await.map_err(not_applied)?;
-        for (license_id, conversation_id) in homes.changes.touched() {
+        writable.append(&mut homes.changes.touched());
+        for (license_id, conversation_id) in writable {
             locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
         }
         for each in &new {

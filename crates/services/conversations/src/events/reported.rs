@@ -1,7 +1,9 @@
 //! What became of messages: outcomes of attempts (`dispatch.message.progressed`) and receipts of carriers
 //! (`ingest.receipt.received`). Both come doubled and in any order; a status never goes backwards.
+//!
+//! A message that failed because its number cannot receive texts says so of the number (rule 12).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
 use bus::{Classify, HandleError, Handler, Received};
@@ -14,7 +16,7 @@ use super::not_applied;
 use crate::model::{Report, plan_progress};
 use crate::push::Pusher;
 use crate::store::licenses::{self, FeedRange, Subject};
-use crate::store::{StoreError, messages};
+use crate::store::{StoreError, conversations, messages, textless};
 
 /// An event that says something about a message.
 pub(crate) trait Reporting: Event + Clone {
@@ -86,9 +88,14 @@ async fn apply(tx: &mut PgTransaction<'_>, reports: &[Report]) -> Result<Vec<Fee
     let mut followed = messages::load_known(tx, &ids).await?;
     let mut changed: BTreeSet<Id<Message>> = BTreeSet::new();
     let mut shown = Vec::new();
+    let mut textless = BTreeMap::new();
     for report in reports {
         let Some(message) = followed.get_mut(&report.message_id) else { continue };
         let Some(after) = plan_progress(&message.known, report) else { continue };
+        // Only the report that decides the message speaks of its number: one that comes late may be long disproved.
+        if after.shows_textless() && !message.known.shows_textless() {
+            textless.insert((message.license_id.clone(), message.to), report.occurred_at);
+        }
         message.known = after;
         // Several reports of one batch show as one change.
         if changed.insert(report.message_id) {
@@ -105,6 +112,13 @@ async fn apply(tx: &mut PgTransaction<'_>, reports: &[Report]) -> Result<Vec<Fee
         if let Some(message) = followed.get(&message_id) {
             let subject = Subject::MessageUpdated(message.conversation_id, message_id);
             locked.record(&message.license_id, subject, occurred_at);
+        }
+    }
+    if !textless.is_empty() {
+        let new = textless::record(tx, &textless).await?;
+        let now = textless.into_values().max().unwrap_or_default();
+        for (license_id, conversation_id) in conversations::list_open(tx, &new).await? {
+            locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
         }
     }
     locked.write(tx).await

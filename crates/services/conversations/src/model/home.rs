@@ -29,6 +29,8 @@ pub(crate) struct OpenConversation {
 pub(crate) struct NumberState {
     open: Option<OpenConversation>,
     tied: Vec<TiedPerson>,
+    /// It cannot receive texts (rule 12), as far as anybody knows.
+    textless: bool,
 }
 
 /// A conversation to be created.
@@ -73,8 +75,29 @@ impl Homes {
         self.numbers.entry((license_id, number)).or_default().open = Some(open);
     }
 
-    /// Is this the open conversation of the number, and is one of its people still tied to it? Else it is read-only.
-    pub(crate) fn is_sendable(&self, license_id: &LicenseId, number: PhoneNumber, id: Id<Conversation>) -> bool {
+    pub(crate) fn mark_textless(&mut self, license_id: LicenseId, number: PhoneNumber) {
+        self.numbers.entry((license_id, number)).or_default().textless = true;
+    }
+
+    /// Has a carrier said that this number cannot receive texts?
+    pub(crate) fn is_textless(&self, license_id: &LicenseId, number: PhoneNumber) -> bool {
+        self.numbers.get(&(license_id.clone(), number)).is_some_and(|state| state.textless)
+    }
+
+    /// To whom the number belongs, and the conversation with them, if one is open.
+    pub(crate) fn find_people(
+        &self,
+        license_id: &LicenseId,
+        number: PhoneNumber,
+    ) -> (Vec<TiedPerson>, Option<Id<Conversation>>) {
+        let Some(state) = self.numbers.get(&(license_id.clone(), number)) else { return (Vec::new(), None) };
+        let open = state.open.as_ref().map(|open| open.conversation_id);
+        (state.tied.clone(), open.filter(|id| self.is_tied(license_id, number, *id)))
+    }
+
+    /// Is this the open conversation of the number, and is one of its people still tied to it? Else it is read-only
+    /// (rule 9).
+    pub(crate) fn is_tied(&self, license_id: &LicenseId, number: PhoneNumber, id: Id<Conversation>) -> bool {
         let Some(state) = self.numbers.get(&(license_id.clone(), number)) else { return false };
         state.open.as_ref().is_some_and(|open| {
             open.conversation_id == id && state.tied.iter().any(|person| open.people.contains(&person.person_id))
@@ -164,7 +187,7 @@ mod tests {
     #[test]
     fn if_somebody_else_gets_the_number_the_old_conversation_stays_closed_and_a_new_one_is_opened() {
         let (mut homes, old) = homes(&["bob"], Some(&["ann"]));
-        assert!(!homes.is_sendable(&license(), number(), old));
+        assert!(!homes.is_tied(&license(), number(), old));
         let home = homes.settle(&license(), number(), Utc::now()).unwrap();
         assert_ne!(home, old);
         assert_eq!(homes.changes.closed, vec![(license(), old)]);
@@ -173,10 +196,19 @@ mod tests {
     #[test]
     fn if_one_of_the_same_people_gets_the_number_back_the_conversation_becomes_writable_again() {
         let (nobody, open) = homes(&[], Some(&["ann", "bob"]));
-        assert!(!nobody.is_sendable(&license(), number(), open));
+        assert!(!nobody.is_tied(&license(), number(), open));
         let (mut again, open) = homes(&["bob"], Some(&["ann", "bob"]));
-        assert!(again.is_sendable(&license(), number(), open));
+        assert!(again.is_tied(&license(), number(), open));
         assert_eq!(again.settle(&license(), number(), Utc::now()), Some(open));
+    }
+
+    #[test]
+    fn a_caller_is_whoever_the_number_belongs_to_and_never_leads_to_a_strangers_conversation() {
+        let (ours, open) = homes(&["ann"], Some(&["ann", "bob"]));
+        assert_eq!(ours.find_people(&license(), number()), (vec![person("ann")], Some(open)));
+        let (strangers, _) = homes(&["bob"], Some(&["ann"]));
+        assert_eq!(strangers.find_people(&license(), number()), (vec![person("bob")], None));
+        assert_eq!(Homes::default().find_people(&license(), number()), (vec![], None));
     }
 
     #[test]

@@ -32,6 +32,17 @@ pub(crate) struct Known {
     pub delivered_at: Option<DateTime<Utc>>,
 }
 
+/// What carriers, and dispatch before it asks them, say of a landline and the like.
+pub(crate) const CANNOT_RECEIVE_SMS: &str = "cannot_receive_sms";
+
+impl Known {
+    /// Did it fail because its number cannot receive texts (rule 12)?
+    pub(crate) fn shows_textless(&self) -> bool {
+        let failed = matches!(self.status, MessageStatus::Failed | MessageStatus::Undelivered);
+        failed && self.error.as_ref().is_some_and(|(code, _)| code == CANNOT_RECEIVE_SMS)
+    }
+}
+
 /// What is known after a report. `None`: the report says nothing new.
 pub(crate) fn plan_progress(known: &Known, report: &Report) -> Option<Known> {
     let mut after = known.clone();
@@ -105,6 +116,20 @@ mod tests {
         let late = Report { from: Some(number), ..report(MessageStatus::Sending, 1) };
         let after = plan_progress(&delivered, &late).unwrap();
         assert_eq!((after.status, after.from), (MessageStatus::Delivered, Some(number)));
+    }
+
+    #[test]
+    fn a_message_speaks_of_its_number_only_when_it_failed_for_that_reason() {
+        let because = |code: &str| Some((code.to_owned(), "So it is.".to_owned()));
+        for (status, error, shows) in [
+            (MessageStatus::Failed, because(CANNOT_RECEIVE_SMS), true),
+            (MessageStatus::Undelivered, because(CANNOT_RECEIVE_SMS), true),
+            (MessageStatus::Undelivered, because("not_reachable"), false),
+            (MessageStatus::Unknown, because(CANNOT_RECEIVE_SMS), false),
+            (MessageStatus::Failed, None, false),
+        ] {
+            assert_eq!(Known { status, error, ..queued() }.shows_textless(), shows, "{status}");
+        }
     }
 
     proptest! {

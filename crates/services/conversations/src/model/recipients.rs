@@ -1,11 +1,11 @@
-//! Who gets a message of one send: every recipient either a number or a rejection with a code (rules 9, 10).
+//! Who gets a message of one send: every recipient either a number or a rejection with a code (rules 9, 10, 12).
 
 use std::collections::{HashMap, HashSet};
 
 use domain::{Conversation, Id, LicenseId, PersonId, PhoneNumber};
 use serde::{Deserialize, Serialize};
 
-use super::Homes;
+use super::{CANNOT_RECEIVE_SMS, Homes};
 
 /// A recipient as the caller names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,8 @@ const NO_PHONE: Reason = ("person_has_no_phone", "This person has no phone numbe
 const NO_CONVERSATION: Reason = ("conversation_not_found", "There is no such conversation.");
 const NO_LONGER_TIED: Reason =
     ("number_no_longer_tied", "The number of this conversation no longer belongs to the people in it.");
+const TEXTLESS: Reason =
+    (CANNOT_RECEIVE_SMS, "This number cannot receive text messages: it is a landline or the like.");
 const DUPLICATE: Reason = ("duplicate_recipient", "Another recipient of this send has the same number.");
 
 fn decide_number(
@@ -76,14 +78,18 @@ fn decide_number(
     resolved: &ResolvedRecipients,
     homes: &Homes,
 ) -> Result<PhoneNumber, Reason> {
-    match recipient {
-        Recipient::PersonId(person_id) => resolved.people.get(person_id).ok_or(NO_PERSON)?.ok_or(NO_PHONE),
+    let number = match recipient {
+        Recipient::PersonId(person_id) => resolved.people.get(person_id).ok_or(NO_PERSON)?.ok_or(NO_PHONE)?,
         Recipient::ConversationId(id) => {
             let number = *resolved.conversations.get(id).ok_or(NO_CONVERSATION)?;
-            if homes.is_sendable(license_id, number, *id) { Ok(number) } else { Err(NO_LONGER_TIED) }
+            if !homes.is_tied(license_id, number, *id) {
+                return Err(NO_LONGER_TIED);
+            }
+            number
         }
-        Recipient::UnknownConversation(_) => Err(NO_CONVERSATION),
-    }
+        Recipient::UnknownConversation(_) => return Err(NO_CONVERSATION),
+    };
+    if homes.is_textless(license_id, number) { Err(TEXTLESS) } else { Ok(number) }
 }
 
 #[cfg(test)]

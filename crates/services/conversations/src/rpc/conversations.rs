@@ -10,10 +10,10 @@ use proto::conversations::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::cursor::{find_moment, write_moment};
 use super::{Context, page_of, parse_license_id, parse_limit, send};
 use crate::error;
-use crate::store::conversations::{self, Place};
-use crate::store::messages;
+use crate::store::{conversations, messages};
 
 #[tonic::async_trait]
 impl ConversationsService for Context {
@@ -78,15 +78,15 @@ async fn list_conversations(
 ) -> Result<ListConversationsResponse, Fault> {
     let license_id = parse_license_id(&request.license_id)?;
     let limit = parse_limit(request.limit, 200)?;
-    let after = if request.cursor.is_empty() { None } else { Some(parse_cursor(&request.cursor)?) };
+    let after = find_moment(&request.cursor)?;
     let mut connection = context.connection().await?;
-    let places = conversations::list_places(&mut connection, &license_id, after, limit + 1).await?;
-    let (places, last) = page_of(places, limit);
-    let wanted: Vec<_> = places.iter().map(|place| (license_id.clone(), place.conversation_id)).collect();
+    let moments = conversations::list_moments(&mut connection, &license_id, after, limit + 1).await?;
+    let (moments, last) = page_of(moments, limit);
+    let wanted: Vec<_> = moments.iter().map(|moment| (license_id.clone(), moment.id)).collect();
     let mut found = conversations::load(&mut connection, &wanted).await?;
     Ok(ListConversationsResponse {
-        conversations: places.into_iter().filter_map(|place| found.remove(&place.conversation_id)).collect(),
-        next_cursor: last.map(write_cursor).unwrap_or_default(),
+        conversations: moments.into_iter().filter_map(|moment| found.remove(&moment.id)).collect(),
+        next_cursor: last.map(write_moment).unwrap_or_default(),
     })
 }
 
@@ -112,24 +112,4 @@ async fn list_messages(context: &Context, request: &ListMessagesRequest) -> Resu
         messages: ids.into_iter().filter_map(|id| found.remove(&id)).collect(),
         next_before: last.map(|id| id.to_string()).unwrap_or_default(),
     })
-}
-
-/// The end of the year 9999, in microseconds: far beyond any place, and PostgreSQL can store it.
-const LAST_MICROSECOND: i64 = 253_402_300_799_999_999;
-
-/// A place as an opaque word: microseconds, then the id.
-fn write_cursor(place: Place) -> String {
-    format!("{}.{}", place.last_activity_at.timestamp_micros(), place.conversation_id)
-}
-
-fn parse_cursor(cursor: &str) -> Result<Place, Fault> {
-    let read = || {
-        let (micros, id) = cursor.split_once('.')?;
-        let micros = micros.parse().ok().filter(|micros| (0..=LAST_MICROSECOND).contains(micros))?;
-        Some(Place {
-            last_activity_at: chrono::DateTime::from_timestamp_micros(micros)?,
-            conversation_id: Uuid::try_parse(id).ok()?,
-        })
-    };
-    read().ok_or_else(error::invalid_cursor)
 }

@@ -1,6 +1,8 @@
 //! The gRPC calls: parse, decide, store, answer.
 
+mod calls;
 mod conversations;
+mod cursor;
 mod feed;
 mod people;
 mod send;
@@ -8,6 +10,7 @@ mod send;
 use bus::Relay;
 use chassis::{Clock, Fault};
 use domain::LicenseId;
+use proto::conversations::calls_service_server::CallsServiceServer;
 use proto::conversations::conversations_service_server::ConversationsServiceServer;
 use proto::conversations::feed_service_server::FeedServiceServer;
 use proto::conversations::people_service_server::PeopleServiceServer;
@@ -38,6 +41,7 @@ pub(crate) fn routes(context: Context) -> Routes {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     )
+    .add_service(CallsServiceServer::new(context.clone()))
     .add_service(PeopleServiceServer::new(context.clone()))
     .add_service(FeedServiceServer::new(context).max_encoding_message_size(MAX_MESSAGE_BYTES))
 }

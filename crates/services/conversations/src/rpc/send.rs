@@ -1,4 +1,4 @@
-//! Accepting a send (rules 7, 9, 10, 17): one call is one transaction. What is accepted is queued in the same
+//! Accepting a send (rules 7, 9, 10, 12, 17): one call is one transaction. What is accepted is queued in the same
 //! transaction, so it is never lost; the same `Idempotency-Key` sends nothing new.
 
 use std::collections::BTreeSet;

@@ -10,33 +10,45 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::messages::{self, NewMessage};
-use super::{Result, Tx, stored};
-use crate::model::{ConversationChanges, Homes, OpenConversation, TiedPerson};
+use super::{Moment, Result, Tx, stored};
+use crate::model::{CANNOT_RECEIVE_SMS, ConversationChanges, Homes, OpenConversation, TiedPerson};
 
-/// Reads what decides about the homes of these numbers.
+/// Reads what decides about the homes of these numbers, and which of them cannot receive texts.
 pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, PhoneNumber)>) -> Result<Homes> {
+    let mut homes = Homes::default();
+    if numbers.is_empty() {
+        return Ok(homes);
+    }
     let (license_ids, numbers): (Vec<String>, Vec<String>) =
         numbers.iter().map(|(license_id, number)| (license_id.to_string(), number.as_str().to_owned())).unzip();
-    let mut homes = Homes::default();
+    // One statement for both: sends wait for it under their license's lock.
     let tied = sqlx::query!(
-        "select ties.license_id, ties.number, ties.person_id, people.kind, people.name
-         from unnest($1::text[], $2::text[]) as wanted (license_id, number)
-         join ties on ties.license_id = wanted.license_id and ties.number = wanted.number
-         join people on people.license_id = ties.license_id and people.person_id = ties.person_id
-         order by ties.tied_at, ties.person_id",
+        r#"select wanted.license_id as "license_id!", wanted.number as "number!", textless.number is not null as "textless!",
+             ties.person_id as "person_id?", people.kind as "kind?", people.name as "name?"
+           from unnest($1::text[], $2::text[]) as wanted (license_id, number)
+           left join textless_numbers textless
+             on textless.license_id = wanted.license_id and textless.number = wanted.number
+           left join ties on ties.license_id = wanted.license_id and ties.number = wanted.number
+           left join people on people.license_id = ties.license_id and people.person_id = ties.person_id
+           order by ties.tied_at, ties.person_id"#,
         &license_ids,
         &numbers,
     )
     .fetch_all(&mut **tx)
     .await?;
     for row in tied {
-        let person = TiedPerson {
-            person_id: stored(PersonId::parse(row.person_id), "person id")?,
-            kind: stored(row.kind.parse(), "kind of person")?,
-            name: row.name,
-        };
         let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
-        homes.add_tied(license_id, stored(PhoneNumber::from_e164(&row.number), "number")?, person);
+        let number = stored(PhoneNumber::from_e164(&row.number), "number")?;
+        if row.textless {
+            homes.mark_textless(license_id.clone(), number);
+        }
+        let (Some(person_id), Some(kind), Some(name)) = (row.person_id, row.kind, row.name) else { continue };
+        let person = TiedPerson {
+            person_id: stored(PersonId::parse(person_id), "person id")?,
+            kind: stored(kind.parse(), "kind of person")?,
+            name,
+        };
+        homes.add_tied(license_id, number, person);
     }
     let open = sqlx::query!(
         r#"select c.license_id, c.number, c.conversation_id, array_agg(p.person_id) as "people!"
@@ -184,35 +196,61 @@ pub(crate) async fn list_of_person(
     Ok(ids.into_iter().map(Id::from_uuid).collect())
 }
 
-/// A place in the list of conversations: newest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub last_activity_at: DateTime<Utc>,
-    pub conversation_id: Uuid,
+/// The open conversations of these numbers in which one of the people is still tied to the number: those that become
+/// writable or read-only with what is known of the number.
+pub(crate) async fn list_open(
+    tx: &mut Tx<'_>,
+    numbers: &BTreeSet<(LicenseId, PhoneNumber)>,
+) -> Result<Vec<(LicenseId, Id<Conversation>)>> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (license_ids, numbers): (Vec<String>, Vec<String>) =
+        numbers.iter().map(|(license_id, number)| (license_id.to_string(), number.as_str().to_owned())).unzip();
+    let rows = sqlx::query!(
+        // There is one open conversation at most. The limit says so to the planner, which else reads all of them.
+        "select open.license_id, open.conversation_id
+         from unnest($1::text[], $2::text[]) as wanted (license_id, number)
+         cross join lateral (
+           select * from conversations c
+           where c.license_id = wanted.license_id and c.number = wanted.number and c.closed_at is null limit 1) open
+         where exists (
+           select from conversation_people p
+           join ties t on t.license_id = p.license_id and t.person_id = p.person_id and t.number = open.number
+           where p.license_id = open.license_id and p.conversation_id = open.conversation_id)
+         order by open.license_id, open.conversation_id",
+        &license_ids,
+        &numbers,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((stored(LicenseId::parse(row.license_id), "license id")?, Id::from_uuid(row.conversation_id))))
+        .collect()
 }
 
 /// One page of a license's conversations, newest first, after a place.
-pub(crate) async fn list_places(
+pub(crate) async fn list_moments(
     db: &mut PgConnection,
     license_id: &LicenseId,
-    after: Option<Place>,
+    after: Option<Moment>,
     limit: i64,
-) -> Result<Vec<Place>> {
-    let places = sqlx::query_as!(
-        Place,
-        "select last_activity_at, conversation_id from conversations
+) -> Result<Vec<Moment>> {
+    let moments = sqlx::query_as!(
+        Moment,
+        "select last_activity_at as at, conversation_id as id from conversations
          where license_id = $1
            and (last_activity_at, conversation_id) <
                (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
          order by last_activity_at desc, conversation_id desc limit $4",
         license_id.as_str(),
-        after.map(|place| place.last_activity_at),
-        after.map(|place| place.conversation_id),
+        after.map(|moment| moment.at),
+        after.map(|moment| moment.id),
         limit,
     )
     .fetch_all(db)
     .await?;
-    Ok(places)
+    Ok(moments)
 }
 
 /// Conversations as clients see them now, by id. Those that do not exist are left out.
@@ -228,7 +266,10 @@ pub(crate) async fn load(
                     select from conversation_people p
                     join ties t on t.license_id = p.license_id and t.person_id = p.person_id and t.number = c.number
                     where p.license_id = c.license_id and p.conversation_id = c.conversation_id
-                  ) as "sendable!"
+                  ) as "tied!",
+                  exists (
+                    select from textless_numbers known where known.license_id = c.license_id and known.number = c.number
+                  ) as "textless!"
            from unnest($1::text[], $2::uuid[]) as wanted (license_id, conversation_id)
            join conversations c on c.license_id = wanted.license_id and c.conversation_id = wanted.conversation_id"#,
         &license_ids,
@@ -244,14 +285,19 @@ pub(crate) async fn load(
     let mut last = messages::load(&mut *db, &last).await?;
     let mut people = load_people(db, &license_ids, &ids).await?;
     let conversations = rows.into_iter().map(|row| {
+        let reason = match (row.tied, row.textless) {
+            (false, _) => Some("number_no_longer_tied"),
+            (true, true) => Some(CANNOT_RECEIVE_SMS),
+            (true, false) => None,
+        };
         let conversation = wire::Conversation {
             license_id: row.license_id,
             conversation_id: row.conversation_id.to_string(),
             number: row.number,
             people: people.remove(&row.conversation_id).unwrap_or_default(),
             last_message: row.last_message_id.and_then(|id| last.remove(&id)),
-            sendable: row.sendable,
-            reason: (!row.sendable).then(|| "number_no_longer_tied".to_owned()),
+            sendable: reason.is_none(),
+            reason: reason.map(str::to_owned),
             opened_at: Some(to_timestamp(row.opened_at)),
         };
         (row.conversation_id, conversation)

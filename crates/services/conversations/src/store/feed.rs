@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::licenses::FeedRange;
-use super::{Result, conversations, messages, people, stored};
+use super::{Result, calls, conversations, messages, people, stored};
 
 /// Entries older than this are swept; who was away longer starts over.
 pub(crate) const RETENTION: chrono::TimeDelta = chrono::TimeDelta::days(7);
@@ -23,6 +23,7 @@ struct Row {
     conversation_id: Option<Uuid>,
     message_id: Option<Uuid>,
     person_id: Option<String>,
+    call_id: Option<Uuid>,
     occurred_at: DateTime<Utc>,
 }
 
@@ -33,7 +34,7 @@ pub(crate) async fn load(db: &mut PgConnection, ranges: &[FeedRange]) -> Result<
     let last: Vec<i64> = ranges.iter().map(|range| range.last).collect();
     let rows = sqlx::query_as!(
         Row,
-        "select feed.license_id, seq, kind, conversation_id, message_id, person_id, occurred_at
+        "select feed.license_id, seq, kind, conversation_id, message_id, person_id, call_id, occurred_at
          from unnest($1::text[], $2::bigint[], $3::bigint[]) as wanted (license_id, first, last)
          join feed on feed.license_id = wanted.license_id and feed.seq between wanted.first and wanted.last
          order by feed.license_id, seq",
@@ -50,18 +51,20 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
     let mut message_ids = Vec::new();
     let mut conversation_ids = Vec::new();
     let mut person_ids = Vec::new();
+    let mut call_ids = Vec::new();
     let mut license_ids = Vec::new();
     for row in &rows {
         let license_id = stored(LicenseId::parse(row.license_id.as_str()), "license id")?;
         match row.kind.as_str() {
-            "number.changed" => license_ids.push(row.license_id.clone()),
+            "number.changed" | "company.updated" => license_ids.push(row.license_id.clone()),
+            "call.updated" => call_ids.extend(row.call_id.map(|id| (license_id, id))),
             "conversation.updated" => conversation_ids.extend(row.conversation_id.map(|id| (license_id, id))),
             "person.updated" => person_ids.extend(row.person_id.clone().map(|id| (license_id, id))),
             _ => message_ids.extend(row.message_id.map(|id| (license_id, id))),
         }
     }
     // A busy message stands in many entries: it is read once.
-    for ids in [&mut message_ids, &mut conversation_ids] {
+    for ids in [&mut message_ids, &mut conversation_ids, &mut call_ids] {
         ids.sort_unstable();
         ids.dedup();
     }
@@ -72,7 +75,8 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
         conversations::load(&mut *db, &conversation_ids).await?
     };
     let people = if person_ids.is_empty() { HashMap::new() } else { people::load(&mut *db, &person_ids).await? };
-    let numbers = if license_ids.is_empty() { HashMap::new() } else { load_numbers(db, &license_ids).await? };
+    let calls = if call_ids.is_empty() { HashMap::new() } else { calls::load(&mut *db, &call_ids).await? };
+    let licenses = if license_ids.is_empty() { HashMap::new() } else { load_licenses(db, &license_ids).await? };
     let entries = rows.into_iter().map(|row| {
         let message = || row.message_id.and_then(|id| messages.get(&id)).cloned();
         let content = match row.kind.as_str() {
@@ -85,7 +89,13 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
                 let key = row.person_id.map(|person_id| (row.license_id.clone(), person_id));
                 key.and_then(|key| people.get(&key)).cloned().map(Content::PersonUpdated)
             }
-            "number.changed" => numbers.get(&row.license_id).cloned().map(Content::NumberChanged),
+            "number.changed" => {
+                licenses.get(&row.license_id).and_then(|license| license.number.clone()).map(Content::NumberChanged)
+            }
+            "company.updated" => {
+                licenses.get(&row.license_id).and_then(|license| license.company.clone()).map(Content::CompanyUpdated)
+            }
+            "call.updated" => row.call_id.and_then(|id| calls.get(&id)).cloned().map(Content::CallUpdated),
             _ => None,
         };
         wire::FeedEntry {
@@ -98,19 +108,31 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
     Ok(entries.collect())
 }
 
-async fn load_numbers(db: &mut PgConnection, license_ids: &[String]) -> Result<HashMap<String, wire::NumberChanged>> {
+/// What entries show of a license itself.
+struct License {
+    number: Option<wire::NumberChanged>,
+    company: Option<wire::CompanyUpdated>,
+}
+
+async fn load_licenses(db: &mut PgConnection, license_ids: &[String]) -> Result<HashMap<String, License>> {
     let rows = sqlx::query!(
-        r#"select license_id, number as "number!", carrier as "carrier!", number_assigned_at as "assigned_at!"
-           from licenses where license_id = any($1) and number is not null"#,
+        "select license_id, number, carrier, number_assigned_at, company_name, company_phone
+         from licenses where license_id = any($1)",
         license_ids,
     )
     .fetch_all(db)
     .await?;
-    let numbers = rows.into_iter().map(|row| {
-        let assigned_at = Some(to_timestamp(row.assigned_at));
-        (row.license_id, wire::NumberChanged { number: row.number, carrier: row.carrier, assigned_at })
+    let licenses = rows.into_iter().map(|row| {
+        let number = row.number.zip(row.carrier).map(|(number, carrier)| wire::NumberChanged {
+            number,
+            carrier,
+            assigned_at: row.number_assigned_at.map(to_timestamp),
+        });
+        let company_phone = row.company_phone;
+        let company = row.company_name.map(|company_name| wire::CompanyUpdated { company_name, company_phone });
+        (row.license_id, License { number, company })
     });
-    Ok(numbers.collect())
+    Ok(licenses.collect())
 }
 
 /// Where a license's feed stands.

@@ -1,9 +1,9 @@
-//! The license row: the lock of every change, the head of the feed, and the messages number.
+//! The license row: the lock of every change, the head of the feed, the messages number, and the company.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::{Conversation, Id, LicenseId, Message, PersonId, PhoneNumber};
+use domain::{Call, CompanyName, Conversation, Id, LicenseId, Message, PersonId, PhoneNumber};
 use uuid::Uuid;
 
 use super::{Result, Tx, stored};
@@ -16,6 +16,8 @@ pub(crate) enum Subject {
     ConversationUpdated(Id<Conversation>),
     PersonUpdated(PersonId),
     NumberChanged,
+    CallUpdated(Id<Call>),
+    CompanyUpdated,
 }
 
 /// Entries of one license: from `first` to `last`, both included.
@@ -140,11 +142,12 @@ impl Locked {
         // One round trip while others wait for the lock, not two.
         sqlx::query!(
             "with entries as (
-               insert into feed (license_id, seq, kind, conversation_id, message_id, person_id, occurred_at)
+               insert into feed (license_id, seq, kind, conversation_id, message_id, person_id, call_id,
+                 occurred_at)
                select * from unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::text[],
-                 $7::timestamptz[]))
+                 $7::uuid[], $8::timestamptz[]))
              update licenses set feed_head = new.head
-             from unnest($8::text[], $9::bigint[]) as new (license_id, head)
+             from unnest($9::text[], $10::bigint[]) as new (license_id, head)
              where licenses.license_id = new.license_id",
             &columns.license_ids,
             &columns.seqs,
@@ -152,6 +155,7 @@ impl Locked {
             &columns.conversation_ids as _,
             &columns.message_ids as _,
             &columns.person_ids as _,
+            &columns.call_ids as _,
             &columns.times,
             &names,
             &heads,
@@ -170,28 +174,38 @@ struct Columns {
     conversation_ids: Vec<Option<Uuid>>,
     message_ids: Vec<Option<Uuid>>,
     person_ids: Vec<Option<String>>,
+    call_ids: Vec<Option<Uuid>>,
     times: Vec<DateTime<Utc>>,
 }
 
 impl Columns {
     fn push(&mut self, entry: &Entry) {
-        let (kind, conversation_id, message_id, person_id) = match &entry.subject {
-            Subject::MessageCreated(conversation, message) => {
-                ("message.created", Some(conversation), Some(message), None)
-            }
-            Subject::MessageUpdated(conversation, message) => {
-                ("message.updated", Some(conversation), Some(message), None)
-            }
-            Subject::ConversationUpdated(conversation) => ("conversation.updated", Some(conversation), None, None),
-            Subject::PersonUpdated(person) => ("person.updated", None, None, Some(person)),
-            Subject::NumberChanged => ("number.changed", None, None, None),
+        let kind = match &entry.subject {
+            Subject::MessageCreated(..) => "message.created",
+            Subject::MessageUpdated(..) => "message.updated",
+            Subject::ConversationUpdated(_) => "conversation.updated",
+            Subject::PersonUpdated(_) => "person.updated",
+            Subject::NumberChanged => "number.changed",
+            Subject::CallUpdated(_) => "call.updated",
+            Subject::CompanyUpdated => "company.updated",
         };
+        let (mut conversation_id, mut message_id, mut person_id, mut call_id) = (None, None, None, None);
+        match &entry.subject {
+            Subject::MessageCreated(conversation, message) | Subject::MessageUpdated(conversation, message) => {
+                (conversation_id, message_id) = (Some(conversation.uuid()), Some(message.uuid()));
+            }
+            Subject::ConversationUpdated(conversation) => conversation_id = Some(conversation.uuid()),
+            Subject::PersonUpdated(person) => person_id = Some(person.to_string()),
+            Subject::CallUpdated(call) => call_id = Some(call.uuid()),
+            Subject::NumberChanged | Subject::CompanyUpdated => {}
+        }
         self.license_ids.push(entry.license_id.to_string());
         self.seqs.push(entry.seq);
         self.kinds.push(kind);
-        self.conversation_ids.push(conversation_id.map(|id| id.uuid()));
-        self.message_ids.push(message_id.map(|id| id.uuid()));
-        self.person_ids.push(person_id.map(ToString::to_string));
+        self.conversation_ids.push(conversation_id);
+        self.message_ids.push(message_id);
+        self.person_ids.push(person_id);
+        self.call_ids.push(call_id);
         self.times.push(entry.occurred_at);
     }
 }
@@ -226,6 +240,40 @@ pub(crate) async fn record_assignments(tx: &mut Tx<'_>, assignments: &[Assignmen
         &numbers,
         &carriers,
         &times,
+        &versions,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    changed.into_iter().map(|license_id| stored(LicenseId::parse(license_id), "license id")).collect()
+}
+
+/// What a license's company says about itself, as `numbers` announced it.
+#[derive(Debug)]
+pub(crate) struct Company {
+    pub license_id: LicenseId,
+    pub name: CompanyName,
+    pub phone: Option<PhoneNumber>,
+    pub changed_at: DateTime<Utc>,
+    pub version: i64,
+}
+
+/// Keeps the newest word of each license's company. Returns the licenses of which it was news.
+pub(crate) async fn record_companies(tx: &mut Tx<'_>, companies: &[Company]) -> Result<Vec<LicenseId>> {
+    let license_ids: Vec<String> = companies.iter().map(|each| each.license_id.to_string()).collect();
+    let names: Vec<&str> = companies.iter().map(|each| each.name.as_str()).collect();
+    let phones: Vec<Option<&str>> = companies.iter().map(|each| each.phone.as_ref().map(PhoneNumber::as_str)).collect();
+    let versions: Vec<i64> = companies.iter().map(|each| each.version).collect();
+    let changed = sqlx::query_scalar!(
+        "update licenses
+         set company_name = new.name, company_phone = new.phone, company_version = new.version
+         from (select distinct on (license_id) *
+               from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as news (license_id, name, phone, version)
+               order by license_id, version desc) as new
+         where licenses.license_id = new.license_id and licenses.company_version < new.version
+         returning licenses.license_id",
+        &license_ids,
+        &names as _,
+        &phones as _,
         &versions,
     )
     .fetch_all(&mut **tx)

@@ -94,13 +94,14 @@ pub(crate) fn media_json(media: &[wire::Media]) -> serde_json::Value {
 pub(crate) struct Followed {
     pub license_id: LicenseId,
     pub conversation_id: Id<Conversation>,
+    pub to: PhoneNumber,
     pub known: Known,
 }
 
 /// What is known of outbound messages, which nobody else moves on until the end of the transaction.
 pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<Id<Message>, Followed>> {
     let rows = sqlx::query!(
-        "select license_id, message_id, conversation_id, status, from_number, carrier_message_id, segments,
+        "select license_id, message_id, conversation_id, to_number, status, from_number, carrier_message_id, segments,
                 error_code, error_detail, sent_at, delivered_at
          from messages where message_id = any($1) and direction = 'outbound'
          order by license_id, message_id for update",
@@ -122,7 +123,8 @@ pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<
         };
         let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
         let conversation_id = Id::from_uuid(row.conversation_id);
-        followed.insert(Id::from_uuid(row.message_id), Followed { license_id, conversation_id, known });
+        let to = stored(PhoneNumber::from_e164(&row.to_number), "number")?;
+        followed.insert(Id::from_uuid(row.message_id), Followed { license_id, conversation_id, to, known });
     }
     Ok(followed)
 }

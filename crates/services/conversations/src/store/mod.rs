@@ -6,17 +6,28 @@
 //! thousand take the same number of round trips.
 //! What is read for the outside is read straight into the wire's types.
 
+pub(crate) mod calls;
 pub(crate) mod conversations;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod licenses;
 pub(crate) mod messages;
 pub(crate) mod people;
+pub(crate) mod textless;
 pub(crate) mod unmatched;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgTransaction;
+use uuid::Uuid;
 
 pub(crate) type Tx<'a> = PgTransaction<'a>;
+
+/// A place in a list that goes by time, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub at: DateTime<Utc>,
+    pub id: Uuid,
+}
 
 /// Reading or writing did not work.
 #[derive(Debug, thiserror::Error)]

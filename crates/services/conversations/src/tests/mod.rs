@@ -5,12 +5,15 @@
 
 mod accepting;
 mod batch;
+mod calls;
+mod companies;
 mod feed;
 mod homes;
 mod isolation;
 mod people;
 mod poison;
 mod reports;
+mod textless;
 mod texts;
 
 use std::time::Duration;
@@ -23,6 +26,7 @@ use futures_util::future::{join_all, try_join_all};
 use prost::Message as _;
 use proto::catalogue::{CONSUMERS, Consumer};
 use proto::conversations as wire;
+use proto::conversations::calls_service_client::CallsServiceClient;
 use proto::conversations::conversations_service_client::ConversationsServiceClient;
 use proto::conversations::feed_entry::Content;
 use proto::conversations::feed_service_client::FeedServiceClient;
@@ -47,6 +51,7 @@ struct World {
     conversations: ConversationsServiceClient<TracedChannel>,
     people: PeopleServiceClient<TracedChannel>,
     feed: FeedServiceClient<TracedChannel>,
+    calls: CallsServiceClient<TracedChannel>,
     clock: Clock,
     database: Database,
     bus: Bus,
@@ -80,6 +85,7 @@ impl World {
                 .max_encoding_message_size(LARGEST_ANSWER)
                 .max_decoding_message_size(LARGEST_ANSWER),
             people: PeopleServiceClient::new(channel.clone()),
+            calls: CallsServiceClient::new(channel.clone()),
             feed: FeedServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER),
             clock,
             database,
@@ -385,6 +391,8 @@ fn kinds(entries: &[wire::FeedEntry]) -> Vec<&'static str> {
         Some(Content::ConversationUpdated(_)) => "conversation.updated",
         Some(Content::PersonUpdated(_)) => "person.updated",
         Some(Content::NumberChanged(_)) => "number.changed",
+        Some(Content::CallUpdated(_)) => "call.updated",
+        Some(Content::CompanyUpdated(_)) => "company.updated",
         None => "gone",
     };
     entries.iter().map(kind).collect()

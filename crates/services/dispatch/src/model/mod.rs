@@ -4,11 +4,15 @@
 //! not known (rule 16): there is no way from [`DeliveryState::Unknown`] to [`DeliveryState::Waiting`] but a carrier's
 //! late word that it surely did not take the message.
 
+mod line;
 mod outcome;
 mod pace;
 mod waiting;
 
-pub use outcome::{Decision, LaneChange, Next, PauseReason, decide_outcome, merge_lane_changes};
+pub use line::{Line, decide_line, find_line, find_line_by_code, line_refusal};
+pub use outcome::{
+    Decision, LaneChange, Next, PauseReason, decide_expiry, decide_outcome, decide_withheld, merge_lane_changes,
+};
 pub use pace::Pace;
 pub use waiting::{LaneNow, Waits, decide_wait};
 

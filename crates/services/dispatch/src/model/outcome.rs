@@ -5,20 +5,23 @@
 //! | accepted | accepted | goes on |
 //! | rejected | failed | goes on |
 //! | rejected, our account's fault | waits again | pauses with backoff: an operator mends a token, and nothing is lost |
+//! | rejected, our number's fault | waits again | pauses with backoff: it may be replaced already, and the news on its way |
 //! | throttled | waits again | pauses as long as the carrier asks, else with backoff |
 //! | unreachable | waits again | pauses with backoff |
 //! | unknown | unknown, never sent again by itself | pauses with backoff: a carrier in trouble gets no whole batch |
+//! | withheld: never given to the carrier | failed | as before |
 //!
-//! A lane that paused tries one message first; a good answer ends its setbacks.
+//! A lane that paused tries one message first; a good answer ends its setbacks. What is learned of one number says
+//! nothing of the number that has replaced it meanwhile: see [`LaneChange::on`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use carriers::{SendOutcome, refusal_code};
+use carriers::{Refusal, SendOutcome, refusal_code};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::LicenseId;
+use domain::{LicenseId, PhoneNumber};
 
-use super::DeliveryState;
+use super::{DeliveryState, failure_code};
 
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(1);
 const LONGEST_BACKOFF: TimeDelta = TimeDelta::seconds(60);
@@ -40,6 +43,13 @@ pub enum Next {
         /// A sentence for people.
         detail: String,
     },
+    /// Was never given to the carrier, and will not be.
+    Withheld {
+        /// Stable, ours.
+        code: &'static str,
+        /// A sentence for people.
+        detail: String,
+    },
     /// Surely not sent: goes again.
     Waiting,
     /// Nobody knows.
@@ -51,7 +61,7 @@ impl Next {
     pub const fn state(&self) -> DeliveryState {
         match self {
             Self::Accepted { .. } => DeliveryState::Accepted,
-            Self::Failed { .. } => DeliveryState::Failed,
+            Self::Failed { .. } | Self::Withheld { .. } => DeliveryState::Failed,
             Self::Waiting => DeliveryState::Waiting,
             Self::Unknown => DeliveryState::Unknown,
         }
@@ -63,6 +73,8 @@ impl Next {
 pub enum PauseReason {
     Throttled,
     Unreachable,
+    /// The carrier does not take messages from our number.
+    NumberNotReady,
 }
 
 impl PauseReason {
@@ -71,18 +83,21 @@ impl PauseReason {
         match self {
             Self::Throttled => "throttled",
             Self::Unreachable => "unreachable",
+            Self::NumberNotReady => "number_not_ready",
         }
     }
 
     /// The reason that a stored word means.
     pub fn find(word: &str) -> Option<Self> {
-        [Self::Throttled, Self::Unreachable].into_iter().find(|reason| reason.as_str() == word)
+        [Self::Throttled, Self::Unreachable, Self::NumberNotReady].into_iter().find(|reason| reason.as_str() == word)
     }
 }
 
 /// What becomes of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneChange {
+    /// Nothing was learned of the lane, but something may have to go: it is due, and a pause that it has stays.
+    Again,
     /// The carrier answers again.
     Resume,
     Pause {
@@ -90,6 +105,24 @@ pub enum LaneChange {
         reason: PauseReason,
         setbacks: u32,
     },
+}
+
+impl LaneChange {
+    /// What an attempt from one number changes in a lane that has this number now. A lane whose number was replaced
+    /// while the attempt was under way begins afresh, and what waits again goes out from the new number at once.
+    #[must_use]
+    pub fn on(self, attempted: PhoneNumber, present: Option<PhoneNumber>) -> Self {
+        if present == Some(attempted) { self } else { Self::Again }
+    }
+
+    /// The strongest of several wins: the longest pause, then a good answer.
+    const fn strength(&self) -> (u8, Option<DateTime<Utc>>) {
+        match self {
+            Self::Again => (0, None),
+            Self::Resume => (1, None),
+            Self::Pause { until, .. } => (2, Some(*until)),
+        }
+    }
 }
 
 /// What follows from one outcome.
@@ -117,6 +150,11 @@ pub fn decide_outcome(outcome: SendOutcome, setbacks: u32, now: DateTime<Utc>) -
             next: Next::Waiting,
             lane: pause(backoff(setbacks), PauseReason::Unreachable),
         },
+        SendOutcome::Rejected(refusal) if refusal.code == refusal_code::NUMBER_NOT_READY => Decision {
+            outcome: "refused",
+            next: Next::Waiting,
+            lane: pause(backoff(setbacks), PauseReason::NumberNotReady),
+        },
         SendOutcome::Rejected(refusal) => Decision {
             outcome: "rejected",
             next: Next::Failed { code: refusal.code, detail: refusal.detail },
@@ -141,12 +179,31 @@ pub fn decide_outcome(outcome: SendOutcome, setbacks: u32, now: DateTime<Utc>) -
     }
 }
 
+/// What was not given to the carrier has failed, and says nothing of the lane: one that pauses tries the next.
+pub fn decide_withheld(refusal: Refusal, setbacks: u32) -> Decision {
+    Decision {
+        outcome: "withheld",
+        next: Next::Withheld { code: refusal.code, detail: refusal.detail },
+        lane: (setbacks > 0).then_some(LaneChange::Again),
+    }
+}
+
+/// Why a message failed that waited too long: code and sentence. `pause` is why its lane paused last, if it does.
+pub const fn decide_expiry(pause: Option<PauseReason>) -> (&'static str, &'static str) {
+    match pause {
+        Some(PauseReason::NumberNotReady) => {
+            (refusal_code::NUMBER_NOT_READY, "The messages number could not send text messages for too long.")
+        }
+        _ => (failure_code::EXPIRED, "The message could not be handed to the carrier for too long."),
+    }
+}
+
 /// 1 s, doubling to 60 s.
 fn backoff(setbacks: u32) -> TimeDelta {
     (FIRST_BACKOFF * 2_i32.pow(setbacks.min(10))).min(LONGEST_BACKOFF)
 }
 
-/// One change for each lane: a pause is stronger than a resumption, and the longest pause wins.
+/// One change for each lane, the strongest.
 pub fn merge_lane_changes<'a>(
     changes: impl IntoIterator<Item = (&'a LicenseId, LaneChange)>,
 ) -> BTreeMap<&'a LicenseId, LaneChange> {
@@ -154,13 +211,8 @@ pub fn merge_lane_changes<'a>(
     for (license_id, change) in changes {
         merged
             .entry(license_id)
-            .and_modify(|present| {
-                let stronger = match (&*present, &change) {
-                    (LaneChange::Pause { until, .. }, LaneChange::Pause { until: other, .. }) => other > until,
-                    (LaneChange::Resume, LaneChange::Pause { .. }) => true,
-                    (_, LaneChange::Resume) => false,
-                };
-                if stronger {
+            .and_modify(|present: &mut LaneChange| {
+                if change.strength() > present.strength() {
                     *present = change;
                 }
             })
@@ -190,6 +242,10 @@ mod tests {
             ),
             (
                 SendOutcome::Rejected(Refusal { code: "account_problem", detail: "No.".into(), carrier_code: None }),
+                DeliveryState::Waiting,
+            ),
+            (
+                SendOutcome::Rejected(Refusal { code: "number_not_ready", detail: "No.".into(), carrier_code: None }),
                 DeliveryState::Waiting,
             ),
             (SendOutcome::Throttled { retry_after: None }, DeliveryState::Waiting),
@@ -229,12 +285,45 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_cannot_send_yet_holds_its_messages_and_says_why() {
+        let refusal = Refusal { code: "number_not_ready", detail: "No.".into(), carrier_code: None };
+        let decision = decide_outcome(SendOutcome::Rejected(refusal), 2, at(0));
+        let pause = LaneChange::Pause { until: at(4), reason: PauseReason::NumberNotReady, setbacks: 3 };
+        assert_eq!((decision.outcome, decision.next, decision.lane), ("refused", Next::Waiting, Some(pause)));
+    }
+
+    #[test]
     fn a_throttled_lane_waits_as_long_as_the_carrier_asks_within_reason() {
         for (asked, waited) in [(7, 7), (0, 1), (1_000_000, 3_600)] {
             let outcome = SendOutcome::Throttled { retry_after: Some(Duration::from_secs(asked)) };
             let decision = decide_outcome(outcome, 3, at(0));
             let pause = LaneChange::Pause { until: at(waited), reason: PauseReason::Throttled, setbacks: 4 };
             assert_eq!(decision.lane, Some(pause));
+        }
+    }
+
+    #[test]
+    fn what_was_withheld_says_nothing_of_a_lane() {
+        for (setbacks, lane) in [(0, None), (3, Some(LaneChange::Again))] {
+            let decision = decide_withheld(crate::model::line_refusal(), setbacks);
+            assert_eq!((decision.next.state(), decision.lane), (DeliveryState::Failed, lane));
+        }
+    }
+
+    #[test]
+    fn what_an_old_number_met_does_not_hold_up_its_successor() {
+        let numbers = ["+14155550100", "+14155550101"].map(|number| PhoneNumber::from_e164(number).unwrap());
+        let pause = LaneChange::Pause { until: at(9), reason: PauseReason::NumberNotReady, setbacks: 1 };
+        assert_eq!(pause.on(numbers[0], Some(numbers[0])), pause);
+        assert_eq!(pause.on(numbers[0], Some(numbers[1])), LaneChange::Again);
+        assert_eq!(LaneChange::Resume.on(numbers[0], Some(numbers[1])), LaneChange::Again);
+    }
+
+    #[test]
+    fn what_waited_too_long_for_its_number_says_so() {
+        assert_eq!(decide_expiry(Some(PauseReason::NumberNotReady)).0, "number_not_ready");
+        for pause in [None, Some(PauseReason::Throttled), Some(PauseReason::Unreachable)] {
+            assert_eq!(decide_expiry(pause).0, "expired");
         }
     }
 
@@ -250,13 +339,14 @@ mod tests {
         #[test]
         fn the_longest_pause_of_a_lane_wins_in_any_order(
             changes in proptest::collection::vec(prop_oneof![
+                Just(LaneChange::Again),
                 Just(LaneChange::Resume),
                 (1_i64..100).prop_map(|seconds| LaneChange::Pause { until: at(seconds), reason: PauseReason::Throttled, setbacks: 1 }),
             ], 1..10)
         ) {
             let license = LicenseId::parse("acme").unwrap();
             let until = |change: &LaneChange| match change {
-                LaneChange::Resume => None,
+                LaneChange::Again | LaneChange::Resume => None,
                 LaneChange::Pause { until, .. } => Some(*until),
             };
             let merged = merge_lane_changes(changes.iter().map(|change| (&license, *change)));

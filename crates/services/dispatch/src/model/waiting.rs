@@ -13,6 +13,8 @@ pub enum WaitReason {
     NoNumber,
     CarrierThrottled,
     CarrierUnreachable,
+    /// The carrier does not take messages from our number yet, or not any more.
+    NumberNotReady,
     /// It is not known whether the carrier has it (rule 16).
     BeingConfirmed,
 }
@@ -25,6 +27,7 @@ impl WaitReason {
             Self::NoNumber => "no_number",
             Self::CarrierThrottled => "carrier_throttled",
             Self::CarrierUnreachable => "carrier_unreachable",
+            Self::NumberNotReady => "number_not_ready",
             Self::BeingConfirmed => "being_confirmed",
         }
     }
@@ -43,6 +46,8 @@ pub enum Waits {
 #[derive(Clone, Copy, Debug)]
 pub struct LaneNow {
     pub has_number: bool,
+    /// This process has credentials for the carrier of the number.
+    pub served: bool,
     pub tat: Option<DateTime<Utc>>,
     pub pause: Option<(PauseReason, DateTime<Utc>)>,
 }
@@ -53,11 +58,16 @@ pub fn decide_wait(waits: Waits, lane: LaneNow, pace: Pace, now: DateTime<Utc>) 
     if !lane.has_number {
         return (WaitReason::NoNumber, None);
     }
+    if !lane.served {
+        // Another replica may have them, and may not: nobody can say when.
+        return (WaitReason::CarrierUnreachable, None);
+    }
     let pause = lane.pause.filter(|(_, until)| *until > now);
     let reason = match pause {
         None => WaitReason::Pace,
         Some((PauseReason::Throttled, _)) => WaitReason::CarrierThrottled,
         Some((PauseReason::Unreachable, _)) => WaitReason::CarrierUnreachable,
+        Some((PauseReason::NumberNotReady, _)) => WaitReason::NumberNotReady,
     };
     let from = pause.map_or(now, |(_, until)| until);
     (reason, segments_ahead.map(|ahead| pace.estimate(lane.tat, from, ahead)))
@@ -77,14 +87,16 @@ mod tests {
     fn each_waiting_message_can_say_why_it_waits_and_until_about_when() {
         let pace = Pace::per_second(1.0).unwrap();
         let turn = Waits::Turn { segments_ahead: Some(5) };
-        let free = LaneNow { has_number: true, tat: Some(at(2)), pause: None };
+        let free = LaneNow { has_number: true, served: true, tat: Some(at(2)), pause: None };
         let paused = |reason| LaneNow { pause: Some((reason, at(10))), ..free };
         for (waits, lane, expected) in [
             (turn, free, (WaitReason::Pace, Some(at(7)))),
             (Waits::Turn { segments_ahead: None }, free, (WaitReason::Pace, None)),
             (turn, paused(PauseReason::Throttled), (WaitReason::CarrierThrottled, Some(at(15)))),
             (turn, paused(PauseReason::Unreachable), (WaitReason::CarrierUnreachable, Some(at(15)))),
-            (turn, LaneNow { has_number: false, ..free }, (WaitReason::NoNumber, None)),
+            (turn, paused(PauseReason::NumberNotReady), (WaitReason::NumberNotReady, Some(at(15)))),
+            (turn, LaneNow { has_number: false, served: false, ..free }, (WaitReason::NoNumber, None)),
+            (turn, LaneNow { served: false, ..free }, (WaitReason::CarrierUnreachable, None)),
             (Waits::Confirmation, free, (WaitReason::BeingConfirmed, None)),
         ] {
             assert_eq!(decide_wait(waits, lane, pace, at(0)), expected);

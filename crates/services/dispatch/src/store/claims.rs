@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{AttemptKey, Claimed, Content, Store};
 use crate::error::StoreError;
-use crate::model::{Pace, plan_shares};
+use crate::model::{Line, Pace, plan_shares};
 
 /// What a process can take on now.
 #[derive(Debug)]
@@ -54,7 +54,15 @@ struct Candidate {
     media_urls: Vec<String>,
     segments: u32,
     tries: i32,
+    line: Option<Line>,
     order: (i16, i64),
+}
+
+impl Candidate {
+    /// What it takes of the pace. What will not be sent takes nothing.
+    fn cost(&self) -> u32 {
+        if self.line == Some(Line::CannotReceive) { 0 } else { self.segments }
+    }
 }
 
 /// What is to be written about a lane.
@@ -74,13 +82,13 @@ impl Store {
         if lanes.is_empty() {
             return Ok(Claim { claimed: Vec::new(), lanes: 0 });
         }
-        let mut candidates = lock_candidates(&mut tx, &lanes).await?;
+        let mut candidates = lock_candidates(&mut tx, &lanes, now).await?;
         let mut claimed = Vec::new();
         let mut afterwards = Vec::with_capacity(lanes.len());
         for lane in &lanes {
             let mut waiting = candidates.remove(lane.license_id.as_str()).unwrap_or_default();
             waiting.sort_unstable_by_key(|candidate| candidate.order);
-            let segments: Vec<u32> = waiting.iter().take(lane.most).map(|candidate| candidate.segments).collect();
+            let segments: Vec<u32> = waiting.iter().take(lane.most).map(Candidate::cost).collect();
             let turn = request.pace.plan_turn(lane.tat, now, &segments);
             let due_at = if waiting.len() <= turn.take {
                 None
@@ -171,16 +179,19 @@ async fn lock_due_lanes(
 }
 
 /// What waits in these lanes, in order: of each lane as much as it may take, and one more that tells whether
-/// there is more. By license.
+/// there is more. By license. What is known of their lines comes with them: one look into an index for each.
 async fn lock_candidates(
     tx: &mut PgTransaction<'_>,
     lanes: &[Lane],
+    now: DateTime<Utc>,
 ) -> Result<HashMap<String, Vec<Candidate>>, StoreError> {
     let licenses: Vec<String> = lanes.iter().map(|lane| lane.license_id.to_string()).collect();
     let most: Vec<i64> = lanes.iter().map(|lane| i64::try_from(lane.most).unwrap_or(i64::MAX - 1) + 1).collect();
     let rows = sqlx::query!(
         r#"select waiting.license_id, waiting.message_id, waiting.to_number, waiting.body as "body!",
-                  waiting.media_urls, waiting.segments, waiting.tries, waiting.priority, waiting.position
+                  waiting.media_urls, waiting.segments, waiting.tries, waiting.priority, waiting.position,
+                  (select lines.cannot_receive_sms from lines
+                   where lines.number = waiting.to_number and lines.known_until > $3) as cannot_receive_sms
            from unnest($1::text[], $2::bigint[]) as lane (license_id, most)
            cross join lateral (
              select * from deliveries
@@ -191,6 +202,7 @@ async fn lock_candidates(
            ) as waiting"#,
         &licenses,
         &most,
+        now,
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -203,6 +215,7 @@ async fn lock_candidates(
             media_urls: row.media_urls,
             segments: u32::try_from(row.segments).unwrap_or(1),
             tries: row.tries,
+            line: row.cannot_receive_sms.map(Line::from_stored),
             order: (row.priority, row.position),
         });
     }
@@ -217,6 +230,7 @@ fn begin(lane: &Lane, candidate: &Candidate) -> Claimed {
         from: lane.number,
         carrier: lane.carrier,
         setbacks: lane.setbacks,
+        line: candidate.line,
         content,
     }
 }

@@ -103,7 +103,8 @@ pub async fn record_deliveries(
     Ok(())
 }
 
-/// Keeps the highest version of each license's number. A new number has its own pace. At most one per license.
+/// Keeps the highest version of each license's number. A new number has its own pace and no setbacks, and what waits
+/// goes out from it at once, also over another carrier. At most one per license.
 pub async fn record_numbers(tx: &mut PgTransaction<'_>, new: &[NewNumber], now: DateTime<Utc>) -> sqlx::Result<()> {
     let licenses: Vec<String> = new.iter().map(|number| number.license_id.to_string()).collect();
     let numbers: Vec<String> = new.iter().map(|number| number.number.as_str().to_owned()).collect();

@@ -1,11 +1,13 @@
 //! The only SQL of dispatch. Whole batches, one statement for each table.
 //!
-//! Locks are taken in one order everywhere: lanes by license, then deliveries by message id, then attempts.
+//! Locks are taken in one order everywhere: lanes by license, then deliveries by message id, then attempts, then lines
+//! by number.
 //! The lane's lock serialises turns; a delivery changes its state only under its own lock and only from the
 //! states that its statement names, so that whoever comes late changes nothing.
 
 mod claims;
 mod intake;
+mod lines;
 mod outcomes;
 mod sweeps;
 mod waits;
@@ -17,8 +19,11 @@ use domain::{CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
 use sqlx::PgPool;
 use url::Url;
 
+use crate::model::Line;
+
 pub use claims::ClaimRequest;
 pub use intake::{NewDelivery, NewNumber, Priority, record_deliveries, record_numbers, settle_by_receipts};
+pub use lines::{LearnedLine, record_recipients_that_cannot_receive};
 pub use outcomes::{Settlement, record_outcomes};
 
 /// Access to the database. Cheap to clone.
@@ -50,6 +55,8 @@ pub struct Claimed {
     pub carrier: CarrierName,
     /// Of the lane when the attempt began.
     pub setbacks: u32,
+    /// What is known of the recipient's line.
+    pub line: Option<Line>,
     /// `None`: what is stored cannot be read any more; the delivery fails and harms no other.
     pub content: Option<Content>,
 }

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use domain::{CarrierName, Id, Message, MessageStatus, PhoneNumber};
 use proto::dispatch::{Error, MessageProgressed};
 use sqlx::PgTransaction;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
-use super::{AttemptKey, Store};
+use super::lines::record_lines;
+use super::{AttemptKey, LearnedLine, Store};
 use crate::error::StoreError;
 use crate::model::{Decision, LaneChange, Next, merge_lane_changes};
 
@@ -18,6 +19,8 @@ pub struct Settlement {
     pub from: PhoneNumber,
     pub carrier: CarrierName,
     pub decision: Decision,
+    /// What is new about the recipient's line.
+    pub learned: Option<LearnedLine>,
 }
 
 impl Store {
@@ -30,7 +33,7 @@ impl Store {
     }
 }
 
-/// Records outcomes, lane changes and events.
+/// Records outcomes, lane changes, what was learned of lines, and events.
 ///
 /// An outcome applies to the newest attempt of a delivery that is not settled. It applies to an `unknown` one too: the
 /// sweeper may have given up on a call whose answer comes after all. What a receipt has settled stays so.
@@ -42,6 +45,7 @@ pub async fn record_outcomes(
     mark_lanes(tx, settlements, now).await?;
     let changed = mark_deliveries(tx, settlements, now).await?;
     mark_attempts(tx, settlements, now).await?;
+    record_lines(tx, settlements.iter().filter_map(|settlement| settlement.learned), now).await?;
     let events: Vec<MessageProgressed> = settlements
         .iter()
         .filter(|settlement| changed.contains(&settlement.key.message_id))
@@ -51,46 +55,68 @@ pub async fn record_outcomes(
 }
 
 async fn mark_lanes(tx: &mut PgTransaction<'_>, settlements: &[Settlement], now: DateTime<Utc>) -> sqlx::Result<()> {
-    let changes =
-        merge_lane_changes(settlements.iter().filter_map(|each| Some((&each.key.license_id, each.decision.lane?))));
-    if changes.is_empty() {
+    let troubled: Vec<String> = settlements
+        .iter()
+        .filter(|each| each.decision.lane.is_some())
+        .map(|each| each.key.license_id.to_string())
+        .collect();
+    if troubled.is_empty() {
         return Ok(());
     }
+    let lanes = sqlx::query!(
+        "select license_id, number from lanes where license_id = any($1) order by license_id for update",
+        &troubled,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let numbers: HashMap<String, PhoneNumber> = lanes
+        .into_iter()
+        .filter_map(|lane| Some((lane.license_id, PhoneNumber::from_e164(lane.number.as_deref()?).ok()?)))
+        .collect();
+    let changes = merge_lane_changes(settlements.iter().filter_map(|each| {
+        let license_id = &each.key.license_id;
+        Some((license_id, each.decision.lane?.on(each.from, numbers.get(license_id.as_str()).copied())))
+    }));
     let (mut licenses, mut untils, mut reasons, mut setbacks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (license_id, change) in changes {
         licenses.push(license_id.to_string());
         match change {
+            LaneChange::Again => {
+                untils.push(None);
+                reasons.push(None);
+                setbacks.push(None);
+            }
             LaneChange::Resume => {
                 untils.push(None);
                 reasons.push(None);
-                setbacks.push(0);
+                setbacks.push(Some(0));
             }
             LaneChange::Pause { until, reason, setbacks: count } => {
                 untils.push(Some(until));
                 reasons.push(Some(reason.as_str()));
-                setbacks.push(i32::try_from(count).unwrap_or(i32::MAX));
+                setbacks.push(Some(i32::try_from(count).unwrap_or(i32::MAX)));
             }
         }
     }
-    // A longer pause that is there stays. What waits again must find its lane due, whatever it was before.
+    // A longer pause that is there stays; a change without setbacks (`Again`) leaves everything but when it is due.
+    // What waits again must find its lane due, whatever it was before.
     sqlx::query!(
-        "with found as materialized (
-           select license_id from lanes where license_id = any($1) order by license_id for update
-         )
-         update lanes set
-           paused_until = case when change.until is not null then greatest(lanes.paused_until, change.until) end,
-           pause_reason = change.reason,
-           setbacks = case when change.until is not null then greatest(lanes.setbacks, change.setbacks) else 0 end,
+        "update lanes set
+           paused_until = case when change.setbacks is null then lanes.paused_until
+                               when change.until is not null then greatest(lanes.paused_until, change.until) end,
+           pause_reason = case when change.setbacks is null then lanes.pause_reason else change.reason end,
+           setbacks = case when change.setbacks is null then lanes.setbacks
+                           when change.until is not null then greatest(lanes.setbacks, change.setbacks)
+                           else 0 end,
            due_at = greatest($5, lanes.tat, change.until,
-                             case when change.until is not null then lanes.paused_until end)
+                             case when change.setbacks is null or change.until is not null then lanes.paused_until end)
          from unnest($1::text[], $2::timestamptz[], $3::text[], $4::integer[])
            as change (license_id, until, reason, setbacks)
-         join found using (license_id)
          where lanes.license_id = change.license_id",
         &licenses,
         untils.as_slice() as _,
         reasons.as_slice() as _,
-        &setbacks,
+        setbacks.as_slice() as _,
         now,
     )
     .execute(&mut **tx)
@@ -150,7 +176,7 @@ async fn mark_attempts(tx: &mut PgTransaction<'_>, settlements: &[Settlement], n
         .iter()
         .map(|each| match &each.decision.next {
             Next::Accepted { carrier_message_id, .. } => (Some(carrier_message_id.as_str()), None),
-            Next::Failed { code, .. } => (None, Some(*code)),
+            Next::Failed { code, .. } | Next::Withheld { code, .. } => (None, Some(*code)),
             Next::Waiting | Next::Unknown => (None, None),
         })
         .unzip();
@@ -195,6 +221,11 @@ fn find_event(settlement: &Settlement, now: DateTime<Utc>) -> Option<MessageProg
         }
         Next::Failed { code, detail } => {
             event.error = Some(Error { code: (*code).to_owned(), detail: detail.clone() });
+            MessageStatus::Failed
+        }
+        Next::Withheld { code, detail } => {
+            event.error = Some(Error { code: (*code).to_owned(), detail: detail.clone() });
+            (event.from, event.carrier) = (None, None);
             MessageStatus::Failed
         }
         Next::Unknown => MessageStatus::Unknown,

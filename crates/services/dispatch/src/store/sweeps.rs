@@ -9,7 +9,7 @@ use proto::dispatch::{Error, MessageProgressed};
 
 use super::{AttemptKey, Settlement, Store, record_outcomes};
 use crate::error::StoreError;
-use crate::model::{Decision, Next, failure_code};
+use crate::model::{Decision, Next, PauseReason, decide_expiry};
 
 /// Attempts or messages of one step.
 const STEP: i64 = 500;
@@ -52,6 +52,7 @@ impl Store {
                 carrier: row.carrier.parse().map_err(|_| StoreError::Corrupt { what: "carrier" })?,
                 // A crash of ours says nothing about the carrier: the lane goes on.
                 decision: Decision { outcome: "unknown", next: Next::Unknown, lane: None },
+                learned: None,
             });
         }
         record_outcomes(&mut tx, &settlements, now).await?;
@@ -70,9 +71,9 @@ impl Store {
                for update skip locked
              )
              update deliveries set state = 'failed', settled_at = $2, body = null, media_urls = '{}'
-             from expired
+             from expired join lanes using (license_id)
              where (deliveries.license_id, deliveries.message_id) = (expired.license_id, expired.message_id)
-             returning deliveries.license_id, deliveries.message_id",
+             returning deliveries.license_id, deliveries.message_id, lanes.pause_reason",
             now - give_up_after,
             now,
             STEP,
@@ -81,16 +82,16 @@ impl Store {
         .await?;
         let events: Vec<MessageProgressed> = expired
             .into_iter()
-            .map(|row| MessageProgressed {
-                license_id: row.license_id,
-                message_id: row.message_id.to_string(),
-                status: MessageStatus::Failed.as_str().to_owned(),
-                error: Some(Error {
-                    code: failure_code::EXPIRED.to_owned(),
-                    detail: "The message could not be handed to the carrier for too long.".to_owned(),
-                }),
-                occurred_at: Some(proto::to_timestamp(now)),
-                ..MessageProgressed::default()
+            .map(|row| {
+                let (code, detail) = decide_expiry(row.pause_reason.as_deref().and_then(PauseReason::find));
+                MessageProgressed {
+                    license_id: row.license_id,
+                    message_id: row.message_id.to_string(),
+                    status: MessageStatus::Failed.as_str().to_owned(),
+                    error: Some(Error { code: code.to_owned(), detail: detail.to_owned() }),
+                    occurred_at: Some(proto::to_timestamp(now)),
+                    ..MessageProgressed::default()
+                }
             })
             .collect();
         bus::outbox::record(&mut tx, &events, now).await?;

@@ -1,7 +1,7 @@
 //! Where messages of one license stand, for those who ask why they wait.
 
 use chrono::{DateTime, Utc};
-use domain::{Id, LicenseId, Message};
+use domain::{CarrierName, Id, LicenseId, Message};
 
 use super::Store;
 use crate::error::StoreError;
@@ -20,13 +20,15 @@ pub struct Waiter {
 
 impl Store {
     /// Those of the messages that wait for their turn or for word of the carrier. One that is being handed over
-    /// right now does not wait.
+    /// right now does not wait. `carriers` are those that this process can call.
     pub async fn list_waiters(
         &self,
         license_id: &LicenseId,
         message_ids: &[Id<Message>],
+        carriers: &[CarrierName],
     ) -> Result<Vec<Waiter>, StoreError> {
         let ids: Vec<uuid::Uuid> = message_ids.iter().map(|id| id.uuid()).collect();
+        let carriers: Vec<String> = carriers.iter().map(ToString::to_string).collect();
         let rows = sqlx::query!(
             r#"with asked as materialized (
                  select message_id, state, priority, position from deliveries
@@ -44,13 +46,15 @@ impl Store {
                  ) as front
                )
                select asked.message_id as "message_id!", asked.state as "state!", queue.ahead as "ahead?",
-                      lanes.number is not null as "has_number!", lanes.tat, lanes.paused_until, lanes.pause_reason
+                      lanes.number is not null as "has_number!", coalesce(lanes.carrier = any($4), false) as "served!",
+                      lanes.tat, lanes.paused_until, lanes.pause_reason
                from asked
                join lanes on lanes.license_id = $1
                left join queue using (message_id)"#,
             license_id.as_str(),
             &ids,
             COUNTED,
+            &carriers,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -65,6 +69,7 @@ impl Store {
                 },
                 lane: LaneNow {
                     has_number: row.has_number,
+                    served: row.served,
                     tat: row.tat,
                     pause: pause(row.pause_reason.as_deref(), row.paused_until),
                 },

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::call::{Called, Ending};
 use crate::record::Finished;
 use crate::slots::Slots;
 
@@ -38,24 +39,28 @@ async fn nothing_is_sent_again_and_a_receipt_settles(world: &World, message_id: 
     assert_eq!(world.statuses(message_id).await.len(), 2, "a receipt that arrives twice settles once");
 }
 
+fn each_carrier_with<const N: usize>(faults: [&str; N]) -> impl Iterator<Item = (CarrierName, &str)> {
+    CarrierName::ALL.iter().flat_map(move |carrier| faults.map(|fault| (*carrier, fault)))
+}
+
 #[tokio::test]
 async fn one_message_leads_to_at_most_one_text_when_the_answer_is_lost_after_accepting() {
-    for fault in ["timeout_after_accept", "http_500_after_accept", "reset_after_accept"] {
+    for (carrier, fault) in each_carrier_with(["timeout_after_accept", "http_500_after_accept", "reset_after_accept"]) {
         let world = World::new().await;
-        world.assign("acme", 1).await;
+        world.assign_at(carrier, "acme", 1).await;
         world.simulator.set_faults(json!([{ "on": "send", "kind": fault, "count": 1 }])).await;
         let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
         world.work(&world.replica(0.0)).await;
-        assert_eq!(world.state(&message).await, "unknown", "{fault}");
+        assert_eq!(world.state(&message).await, "unknown", "{carrier} {fault}");
         nothing_is_sent_again_and_a_receipt_settles(&world, &message, 1).await;
     }
 }
 
 #[tokio::test]
 async fn what_may_have_been_accepted_is_not_sent_again_although_it_was_not() {
-    for fault in ["timeout_before_accept", "http_500"] {
+    for (carrier, fault) in each_carrier_with(["timeout_before_accept", "http_500"]) {
         let world = World::new().await;
-        world.assign("acme", 1).await;
+        world.assign_at(carrier, "acme", 1).await;
         world.simulator.set_faults(json!([{ "on": "send", "kind": fault, "count": 1 }])).await;
         let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
         world.work(&world.replica(0.0)).await;
@@ -74,12 +79,32 @@ async fn a_crash_before_the_call_leaves_a_message_unknown_and_unsent() {
 }
 
 #[tokio::test]
+async fn a_crash_between_lookup_and_send_leaves_a_message_unknown_and_unsent() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    world.simulator.set_faults(json!([{ "on": "lookup", "kind": "timeout_before_accept", "count": 1 }])).await;
+    let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+    let carriers = both(world.simulator.url(), Duration::from_secs(20));
+    let crashing = world.replica_from(Pace::OFF, 8, carriers, Some(Lookups::new(Duration::from_secs(20))));
+    let running = tokio::spawn(crashing.run(CancellationToken::new()));
+    testkit::eventually("the lookup", async || {
+        let lookups = world.lookups().await;
+        if lookups == 1 { Ok(()) } else { Err(lookups) }
+    })
+    .await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    assert_eq!(world.state(&message).await, "attempting");
+    nothing_is_sent_again_and_a_receipt_settles(&world, &message, 0).await;
+}
+
+#[tokio::test]
 async fn a_crash_during_the_call_leaves_one_text() {
     let world = World::new().await;
     world.assign("acme", 1).await;
     world.simulator.set_faults(json!([{ "on": "send", "kind": "timeout_after_accept", "count": 1 }])).await;
     let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
-    let crashing = world.replica_with(Pace::OFF, 8, twilio(world.simulator.url(), Duration::from_secs(20)));
+    let crashing = world.replica_with(Pace::OFF, 8, both(world.simulator.url(), Duration::from_secs(20)));
     let running = tokio::spawn(crashing.run(CancellationToken::new()));
     testkit::eventually("the text", async || {
         let texts = world.texts(PHONE).await;
@@ -172,7 +197,8 @@ async fn an_outcome_that_the_database_refuses_holds_up_no_other_and_leaves_its_m
         let claimed = claimed.pop().unwrap();
         let slot = Slots::new(1, Hint::default()).take(claimed.key.license_id.clone());
         let outcome = SendOutcome::Accepted { carrier_message_id: carrier_message_id.to_owned(), segments: None };
-        finished.send(Finished { claimed, outcome, slot }).await.unwrap();
+        let called = Called { ending: Ending::Sent(outcome), learned: None, lookup: None };
+        finished.send(Finished { claimed, called, slot }).await.unwrap();
     }
     drop(finished);
     recorder.run().await;
@@ -250,7 +276,7 @@ async fn a_stop_in_the_middle_finishes_what_is_in_hand_and_begins_nothing() {
     world.assign("acme", 1).await;
     world.queue("acme", PHONE, Batch, 400).await;
     let stopping = CancellationToken::new();
-    let sender = world.replica_with(Pace::OFF, 8, twilio(world.simulator.url(), Duration::from_secs(5)));
+    let sender = world.replica_with(Pace::OFF, 8, both(world.simulator.url(), Duration::from_secs(5)));
     let running = tokio::spawn(sender.run(stopping.clone()));
     testkit::eventually("some are sent", async || {
         let accepted = world.count("accepted").await;

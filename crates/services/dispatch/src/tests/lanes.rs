@@ -100,7 +100,7 @@ async fn one_license_s_batch_does_not_slow_another_license_down() {
         world.assign(license, 1).await;
     }
     world.queue("acme", PHONE, Batch, 500).await;
-    let sender = world.replica_with(Pace::OFF, 8, twilio(world.simulator.url(), Duration::from_secs(5)));
+    let sender = world.replica_with(Pace::OFF, 8, both(world.simulator.url(), Duration::from_secs(5)));
     let (recorder, finished) = sender.recorder();
     let recording = tokio::spawn(recorder.run());
     let mut calls = JoinSet::new();
@@ -122,7 +122,7 @@ async fn a_lane_whose_calls_are_slow_does_not_hold_others() {
     world.simulator.set_faults(json!([{ "on": "send", "kind": "timeout_before_accept", "to": PHONE }])).await;
     world.queue("acme", PHONE, Batch, 500).await;
     world.queue("bree", OTHER_PHONE, Batch, 20).await;
-    let sender = world.replica_with(Pace::OFF, 8, twilio(world.simulator.url(), Duration::from_secs(20)));
+    let sender = world.replica_with(Pace::OFF, 8, both(world.simulator.url(), Duration::from_secs(20)));
     let (recorder, finished) = sender.recorder();
     let recording = tokio::spawn(recorder.run());
     let mut calls = JoinSet::new();
@@ -138,8 +138,16 @@ async fn a_lane_whose_calls_are_slow_does_not_hold_others() {
     recording.await.unwrap();
 }
 
-async fn waiting(world: &World, pace: f64, license: &str, ids: &[&String]) -> Vec<(String, Option<DateTime<Utc>>)> {
-    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::per_second(pace).unwrap());
+/// What a process with these carriers says.
+pub(super) async fn waiting_at(
+    world: &World,
+    carriers: &[CarrierName],
+    pace: f64,
+    license: &str,
+    ids: &[&String],
+) -> Vec<(String, Option<DateTime<Utc>>)> {
+    let pace = Pace::per_second(pace).unwrap();
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), pace, carriers.to_vec());
     let message_ids = ids.iter().map(|id| (*id).clone()).collect();
     let request = ListWaitingRequest { license_id: license.to_owned(), message_ids };
     let answer = rpc.list_waiting(Request::new(request)).await.unwrap().into_inner().waiting;
@@ -148,6 +156,10 @@ async fn waiting(world: &World, pace: f64, license: &str, ids: &[&String]) -> Ve
         .filter_map(find)
         .map(|waiting| (waiting.reason.clone(), waiting.until.map(|time| proto::from_timestamp(Some(time)).unwrap())))
         .collect()
+}
+
+async fn waiting(world: &World, pace: f64, license: &str, ids: &[&String]) -> Vec<(String, Option<DateTime<Utc>>)> {
+    waiting_at(world, CarrierName::ALL, pace, license, ids).await
 }
 
 #[tokio::test]
@@ -189,7 +201,7 @@ async fn each_waiting_message_can_say_why_it_waits_and_until_about_when() {
 #[tokio::test]
 async fn a_question_about_too_many_or_nonsensical_messages_is_refused() {
     let world = World::new().await;
-    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF);
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF, CarrierName::ALL.to_vec());
     let id = Id::<Message>::new().to_string();
     for (license_id, message_ids) in [("a.b", vec![]), ("acme", vec!["1".to_owned()]), ("acme", vec![id; 201])] {
         let request = ListWaitingRequest { license_id: license_id.to_owned(), message_ids };

@@ -1,18 +1,21 @@
 //! The rules that dispatch holds, against a real PostgreSQL and the carrier simulator. The loop is driven, not awaited.
 
 mod at_most_one;
+mod cut_over;
 mod lanes;
+mod lines;
 mod never_lost;
 mod service;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Handler as _, Received, Relay};
-use carriers::twilio::{Twilio, TwilioSettings};
-use carriers::{Carrier, NumberOrder, NumberSearch, NumberWebhooks};
+use carriers::telnyx::TelnyxSettings;
+use carriers::twilio::TwilioSettings;
+use carriers::{Carriers, NumberOrder, NumberSearch, OwnedNumber, WebhookAddresses};
 use chassis::Clock;
+use chrono::TimeDelta;
 use domain::{CarrierName, Id, LicenseId, Message, PhoneNumber};
 use prost::Message as _;
 use proto::conversations::{MessageQueued, Priority};
@@ -21,17 +24,19 @@ use proto::ingest::ReceiptReceived;
 use proto::numbers::NumberAssigned;
 use testkit::Simulator;
 use tokio::task::JoinSet;
-use url::Url;
 
+use crate::call::Caller;
 use crate::config::DeliverySettings;
 use crate::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler};
+use crate::lookup::Lookups;
 use crate::model::Pace;
-use crate::send::{After, Carriers, Hint, Limits, Sender};
+use crate::send::{After, Hint, Limits, Sender};
 use crate::store::{ClaimRequest, Store};
 use crate::sweep::Sweeper;
 
 const PHONE: &str = "+14155550123";
 const OTHER_PHONE: &str = "+14155550124";
+const KEEP_LINES: TimeDelta = TimeDelta::days(90);
 
 struct World {
     database: testkit::Database,
@@ -56,20 +61,32 @@ impl World {
         Self { database, simulator, clock, relay, store }
     }
 
-    /// A process of dispatch; the same carrier, its own slots.
+    /// A process of dispatch; the same carriers, its own slots. It does not look lines up.
     fn replica(&self, pace: f64) -> Sender {
-        self.replica_with(Pace::per_second(pace).unwrap(), 64, twilio(self.simulator.url(), Duration::from_millis(400)))
+        self.replica_with(Pace::per_second(pace).unwrap(), 64, both(self.simulator.url(), Duration::from_millis(400)))
     }
 
-    fn replica_with(&self, pace: Pace, in_flight: usize, twilio: Arc<dyn Carrier>) -> Sender {
+    /// A process that looks lines up.
+    fn asking_replica(&self, pace: f64) -> Sender {
+        let carriers = both(self.simulator.url(), Duration::from_mins(1));
+        let lookups = Lookups::new(Duration::from_millis(400));
+        self.replica_from(Pace::per_second(pace).unwrap(), 64, carriers, Some(lookups))
+    }
+
+    fn replica_with(&self, pace: Pace, in_flight: usize, carriers: Carriers) -> Sender {
+        self.replica_from(pace, in_flight, carriers, None)
+    }
+
+    fn replica_from(&self, pace: Pace, in_flight: usize, carriers: Carriers, lookups: Option<Lookups>) -> Sender {
         let limits = Limits {
             pace,
             in_flight,
             in_flight_per_lane: in_flight.div_ceil(2),
             attempt_deadline: Duration::from_mins(1),
+            keep_lines: KEEP_LINES,
         };
-        let carriers = Carriers::new([twilio], Url::parse("http://127.0.0.1:9").unwrap());
-        Sender::new(self.store.clone(), carriers, self.clock.clone(), limits, Hint::default(), self.relay.clone())
+        let caller = Caller { carriers, addresses: addresses(), lookups };
+        Sender::new(self.store.clone(), caller, self.clock.clone(), limits, Hint::default(), self.relay.clone())
     }
 
     /// Everything that is due now is sent and recorded.
@@ -98,21 +115,34 @@ impl World {
         sweeper.sweep_once().await.unwrap();
     }
 
-    /// Buys a number at the carrier and makes it the license's.
+    /// Buys a number at Twilio and makes it the license's.
     async fn assign(&self, license: &str, version: u64) -> PhoneNumber {
-        let number = buy(self.simulator.url(), license).await;
+        self.assign_at(CarrierName::Twilio, license, version).await.number
+    }
+
+    /// Buys a number at a carrier and makes it the license's.
+    async fn assign_at(&self, carrier: CarrierName, license: &str, version: u64) -> OwnedNumber {
+        let owned = buy(self.simulator.url(), carrier, license).await;
+        self.announce(carrier, license, owned.number, version).await;
+        owned
+    }
+
+    async fn announce(&self, carrier: CarrierName, license: &str, number: PhoneNumber, version: u64) {
         let event = NumberAssigned {
             license_id: license.to_owned(),
             number: number.as_str().to_owned(),
-            carrier: CarrierName::Twilio.to_string(),
+            carrier: carrier.to_string(),
             assigned_at: Some(proto::to_timestamp(self.clock.now())),
             version,
         };
-        let handler = NumberAssignedHandler { clock: self.clock.clone(), hint: Hint::default() };
+        let handler = NumberAssignedHandler {
+            clock: self.clock.clone(),
+            hint: Hint::default(),
+            carriers: CarrierName::ALL.to_vec(),
+        };
         let mut tx = self.database.pool.begin().await.unwrap();
         handler.handle(&mut tx, &[received(event)]).await.unwrap();
         tx.commit().await.unwrap();
-        number
     }
 
     fn queued(&self, license: &str, to: &str, priority: Priority) -> MessageQueued {
@@ -146,13 +176,18 @@ impl World {
     }
 
     async fn receipt(&self, message_id: &str) {
-        let handler = ReceiptReceivedHandler { clock: self.clock.clone(), relay: self.relay.clone() };
+        self.receipt_with(message_id, "delivered", None).await;
+    }
+
+    async fn receipt_with(&self, message_id: &str, status: &str, code: Option<&str>) {
+        let handler =
+            ReceiptReceivedHandler { clock: self.clock.clone(), relay: self.relay.clone(), keep_lines: KEEP_LINES };
         let event = ReceiptReceived {
             carrier: "twilio".to_owned(),
             carrier_message_id: "SM1".to_owned(),
             message_id: message_id.to_owned(),
-            status: "delivered".to_owned(),
-            error: None,
+            status: status.to_owned(),
+            error: code.map(|code| proto::ingest::Error { code: code.to_owned(), detail: "No.".to_owned() }),
             received_at: Some(proto::to_timestamp(self.clock.now())),
         };
         let mut tx = self.database.pool.begin().await.unwrap();
@@ -164,6 +199,23 @@ impl World {
     async fn texts(&self, phone: &str) -> Vec<String> {
         let texts = self.simulator.inbox(phone).await;
         texts.iter().map(|text| text["body"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What was asked of the carriers so far, whose path contains this word.
+    async fn asked(&self, word: &str) -> usize {
+        let answer = self.simulator.get("/_sim/requests").await;
+        let requests = answer["requests"].as_array().unwrap();
+        requests.iter().filter(|request| request["path"].as_str().unwrap().to_lowercase().contains(word)).count()
+    }
+
+    /// Lookups so far.
+    async fn lookups(&self) -> usize {
+        self.asked("/v2/phonenumbers/").await + self.asked("/v2/number_lookup/").await
+    }
+
+    /// Sends so far.
+    async fn sends(&self) -> usize {
+        self.asked("/messages").await
     }
 
     async fn state(&self, message_id: &str) -> String {
@@ -202,34 +254,45 @@ fn received<E>(event: E) -> Received<E> {
     Received { event_id: uuid::Uuid::now_v7().to_string(), event, occurred_at: chrono::DateTime::UNIX_EPOCH }
 }
 
-fn twilio(url: &str, timeout: Duration) -> Arc<dyn Carrier> {
-    twilio_as(Simulator::AUTH_TOKEN, url, timeout)
+/// Twilio and Telnyx, both played by the simulator.
+fn both(url: &str, timeout: Duration) -> Carriers {
+    Carriers::connect(&twilio(url, timeout), &telnyx(url, timeout)).unwrap()
 }
 
-fn twilio_as(token: &str, url: &str, timeout: Duration) -> Arc<dyn Carrier> {
-    let settings = TwilioSettings {
+fn twilio(url: &str, timeout: Duration) -> TwilioSettings {
+    TwilioSettings {
         base_url: url.to_owned(),
+        lookups_url: url.to_owned(),
         account_sid: Simulator::ACCOUNT_SID.to_owned(),
-        auth_token: chassis::Secret::from(token),
+        auth_token: Simulator::AUTH_TOKEN.into(),
         request_timeout_ms: u64::try_from(timeout.as_millis()).unwrap(),
-    };
-    Arc::new(Twilio::new(&settings).unwrap())
+    }
 }
 
-async fn buy(url: &str, license: &str) -> PhoneNumber {
-    let carrier = twilio(url, Duration::from_secs(5));
-    let webhook = Url::parse("http://127.0.0.1:9/").unwrap();
+fn telnyx(url: &str, timeout: Duration) -> TelnyxSettings {
+    TelnyxSettings {
+        base_url: url.to_owned(),
+        api_key: Simulator::TELNYX_API_KEY.into(),
+        outbound_voice_profile_id: String::new(),
+        request_timeout_ms: u64::try_from(timeout.as_millis()).unwrap(),
+        order_timeout_ms: 5_000,
+    }
+}
+
+fn addresses() -> WebhookAddresses {
+    WebhookAddresses::parse("http://127.0.0.1:9/base/").unwrap()
+}
+
+async fn buy(url: &str, carrier: CarrierName, license: &str) -> OwnedNumber {
+    let carriers = both(url, Duration::from_secs(5));
+    let carrier = carriers.find(carrier).unwrap();
     let numbers = carrier.search_numbers(&NumberSearch { area_code: None, limit: 1 }).await.unwrap();
     let order = NumberOrder {
         number: numbers[0],
         license_id: LicenseId::parse(license).unwrap(),
-        webhooks: NumberWebhooks {
-            message_url: webhook.clone(),
-            voice_url: webhook.clone(),
-            voice_status_url: webhook,
-        },
+        webhooks: addresses().of_number(carrier.name()),
     };
-    carrier.buy_number(&order).await.unwrap().number
+    carrier.buy_number(&order).await.unwrap()
 }
 
 /// What a process without limits would take.
@@ -238,7 +301,7 @@ fn everything(pace: Pace) -> ClaimRequest {
         free: 1_000,
         most_per_lane: 1_000,
         under_way: std::collections::HashMap::new(),
-        carriers: vec![CarrierName::Twilio],
+        carriers: CarrierName::ALL.to_vec(),
         pace,
         attempt_deadline: Duration::from_mins(1),
     }

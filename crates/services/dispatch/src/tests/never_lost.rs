@@ -25,7 +25,7 @@ async fn an_accepted_send_is_not_lost_while_the_carrier_cannot_be_reached() {
     let world = World::new().await;
     world.assign("acme", 1).await;
     let messages = world.queue("acme", PHONE, Reply, 3).await;
-    let cut_off = world.replica_with(Pace::OFF, 64, twilio("http://127.0.0.1:1", Duration::from_millis(400)));
+    let cut_off = world.replica_with(Pace::OFF, 64, both("http://127.0.0.1:1", Duration::from_millis(400)));
     for pause in [1, 2, 4, 8] {
         world.work(&cut_off).await;
         assert_eq!(world.count("waiting").await, 3);
@@ -41,31 +41,38 @@ async fn an_accepted_send_is_not_lost_while_the_carrier_cannot_be_reached() {
 
 #[tokio::test]
 async fn an_accepted_send_is_not_lost_while_the_carrier_refuses_our_account() {
-    let world = World::new().await;
-    world.assign("acme", 1).await;
-    let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
-    let wrong = world.replica_with(Pace::OFF, 64, twilio_as("wrong", world.simulator.url(), Duration::from_secs(5)));
-    world.work(&wrong).await;
-    assert_eq!(world.state(&message).await, "waiting");
-    assert!(world.events(&message).await.is_empty());
-    world.clock.advance(Duration::from_secs(1));
-    world.work(&world.replica(0.0)).await;
-    assert_eq!(world.texts(PHONE).await, [message], "an operator mended the token");
+    for carrier in CarrierName::ALL {
+        let world = World::new().await;
+        world.assign_at(*carrier, "acme", 1).await;
+        let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+        let (url, timeout) = (world.simulator.url(), Duration::from_secs(5));
+        let twilio = TwilioSettings { auth_token: "wrong".into(), ..twilio(url, timeout) };
+        let telnyx = TelnyxSettings { api_key: "wrong".into(), ..telnyx(url, timeout) };
+        let wrong = world.replica_with(Pace::OFF, 64, Carriers::connect(&twilio, &telnyx).unwrap());
+        world.work(&wrong).await;
+        assert_eq!(world.state(&message).await, "waiting", "{carrier}");
+        assert!(world.events(&message).await.is_empty());
+        world.clock.advance(Duration::from_secs(1));
+        world.work(&world.replica(0.0)).await;
+        assert_eq!(world.texts(PHONE).await, [message], "{carrier}: an operator mended the credentials");
+    }
 }
 
 #[tokio::test]
 async fn a_throttled_lane_sends_later_and_does_not_count_what_was_not_taken() {
-    let world = World::new().await;
-    world.assign("acme", 1).await;
-    world.simulator.set_faults(json!([{ "on": "send", "kind": "http_429", "count": 1 }])).await;
-    let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
-    let sender = world.replica(1.0);
-    world.work(&sender).await;
-    assert_eq!(world.state(&message).await, "waiting");
-    assert!(world.events(&message).await.is_empty());
-    world.clock.advance(Duration::from_hours(1));
-    world.work(&sender).await;
-    assert_eq!(world.texts(PHONE).await, [message]);
+    for carrier in CarrierName::ALL {
+        let world = World::new().await;
+        world.assign_at(*carrier, "acme", 1).await;
+        world.simulator.set_faults(json!([{ "on": "send", "kind": "http_429", "count": 1 }])).await;
+        let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+        let sender = world.replica(1.0);
+        world.work(&sender).await;
+        assert_eq!(world.state(&message).await, "waiting", "{carrier}");
+        assert!(world.events(&message).await.is_empty());
+        world.clock.advance(Duration::from_hours(1));
+        world.work(&sender).await;
+        assert_eq!(world.texts(PHONE).await, [message], "{carrier}");
+    }
 }
 
 #[tokio::test]
@@ -83,6 +90,24 @@ async fn what_waited_too_long_has_failed_and_says_so() {
     world.assign("acme", 1).await;
     world.work(&world.replica(0.0)).await;
     assert!(world.texts(PHONE).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_text_goes_out_over_each_carrier_and_says_so() {
+    for carrier in CarrierName::ALL {
+        let world = World::new().await;
+        let owned = world.assign_at(*carrier, "acme", 1).await;
+        let message = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+        world.work(&world.asking_replica(0.0)).await;
+        assert_eq!(world.texts(PHONE).await, std::slice::from_ref(&message), "{carrier}");
+        let event = world.events(&message).await.remove(0);
+        assert_eq!((event.status.as_str(), event.carrier.as_deref()), ("sending", Some(carrier.as_str())));
+        assert_eq!(event.from.as_deref(), Some(owned.number.as_str()));
+        assert!(event.carrier_message_id.is_some_and(|id| !id.is_empty()), "{carrier}");
+        let asked = world.simulator.get("/_sim/requests").await.to_string();
+        let receipts = format!("http://127.0.0.1:9/base/webhooks/{carrier}/status?mid={message}");
+        assert!(asked.contains(&receipts), "{carrier}: {asked}");
+    }
 }
 
 #[tokio::test]

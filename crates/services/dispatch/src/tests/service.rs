@@ -17,6 +17,31 @@ fn the_defaults_are_complete_and_every_setting_has_its_own_variable() {
     chassis::config::names(DEFAULTS).unwrap();
 }
 
+/// Why a process with these settings does not start.
+async fn refusal(change: impl FnOnce(&mut Settings)) -> String {
+    let mut settings: Settings = chassis::config::load(DEFAULTS, None, &|_| None).unwrap();
+    settings.twilio = twilio("http://127.0.0.1:1", Duration::from_secs(20));
+    settings.webhooks.base_url = "http://127.0.0.1:9".to_owned();
+    change(&mut settings);
+    let listeners = Listeners { grpc: testkit::listener().await, admin: testkit::listener().await };
+    format!("{:#}", crate::run(settings, listeners, Clock::system(), Lifecycle::new()).await.unwrap_err())
+}
+
+#[tokio::test]
+async fn settings_that_fight_are_refused_at_the_start() {
+    let deadline = "`delivery.attempt_deadline_ms` must be";
+    assert!(refusal(|settings| settings.twilio.request_timeout_ms = 25_001).await.starts_with(deadline));
+    assert!(refusal(|settings| settings.lookup.timeout_ms = 10_001).await.starts_with(deadline));
+    let telnyx = telnyx("http://127.0.0.1:1", Duration::from_secs(26));
+    assert!(refusal(|settings| settings.telnyx = telnyx).await.starts_with(deadline));
+    assert!(refusal(|settings| settings.lookup.keep_days = 0).await.starts_with("`lookup.keep_days`"));
+    assert!(refusal(|settings| settings.lookup.timeout_ms = 0).await.starts_with("`lookup.timeout_ms`"));
+    assert!(refusal(|settings| settings.twilio.account_sid = String::new()).await.starts_with("Twilio cannot be used"));
+    let nobody = chassis::config::load::<Settings>(DEFAULTS, None, &|_| None).unwrap().twilio;
+    assert!(refusal(|settings| settings.twilio = nobody).await.starts_with("no carrier is set up"));
+    assert!(refusal(|settings| settings.webhooks.base_url = String::new()).await.starts_with("`webhooks.base_url`"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queued_message_goes_out_once_its_license_has_a_number_and_its_progress_is_published() {
     let world = World::with_clock(Clock::system()).await;
@@ -24,9 +49,8 @@ async fn a_queued_message_goes_out_once_its_license_has_a_number_and_its_progres
     let mut settings: Settings = chassis::config::load(DEFAULTS, None, &|_| None).unwrap();
     settings.database.url = world.database.url.as_str().into();
     settings.nats = nats.clone();
-    settings.twilio.base_url = world.simulator.url().to_owned();
-    settings.twilio.account_sid = Simulator::ACCOUNT_SID.to_owned();
-    settings.twilio.auth_token = Simulator::AUTH_TOKEN.into();
+    settings.twilio = twilio(world.simulator.url(), Duration::from_secs(20));
+    settings.telnyx = telnyx(world.simulator.url(), Duration::from_secs(10));
     settings.webhooks.base_url = "http://127.0.0.1:9/base/".to_owned();
     let listeners = Listeners { grpc: testkit::listener().await, admin: testkit::listener().await };
     let grpc = format!("http://{}", listeners.grpc.local_addr().unwrap());
@@ -52,7 +76,7 @@ async fn a_queued_message_goes_out_once_its_license_has_a_number_and_its_progres
 
     let assigned = NumberAssigned {
         license_id: "acme".to_owned(),
-        number: buy(world.simulator.url(), "acme").await.as_str().to_owned(),
+        number: buy(world.simulator.url(), CarrierName::Twilio, "acme").await.number.as_str().to_owned(),
         carrier: "twilio".to_owned(),
         assigned_at: Some(proto::to_timestamp(world.clock.now())),
         version: 1,

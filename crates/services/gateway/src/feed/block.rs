@@ -6,11 +6,11 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proto::conversations::feed_entry::Content;
-use proto::conversations::{FeedEntry, NumberChanged};
+use proto::conversations::{CompanyUpdated, FeedEntry, NumberChanged};
 use proto::from_timestamp;
 use serde::Serialize;
 
-use crate::views::{BrokenAnswer, Conversation, Message, Person};
+use crate::views::{BrokenAnswer, Call, Conversation, Message, Person};
 
 /// Shows proxies and clients that the stream lives.
 pub(super) const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
@@ -22,6 +22,8 @@ enum Data {
     Conversation(Conversation),
     Person(Person),
     Number { number: String, carrier: String, assigned_at: DateTime<Utc> },
+    Company { company_name: String, company_phone: Option<String> },
+    Call(Call),
 }
 
 /// The block of an entry. An entry that breaks its contract still moves the position: waiting for it would stop
@@ -63,6 +65,10 @@ fn show(content: Content) -> Result<(&'static str, Data), BrokenAnswer> {
             let assigned_at = from_timestamp(assigned_at).map_err(|_| BrokenAnswer("assigned_at"))?;
             ("number.changed", Data::Number { number, carrier, assigned_at })
         }
+        Content::CompanyUpdated(CompanyUpdated { company_name, company_phone }) => {
+            ("company.updated", Data::Company { company_name, company_phone })
+        }
+        Content::CallUpdated(call) => ("call.updated", Data::Call(call.try_into()?)),
     })
 }
 
@@ -108,6 +114,22 @@ mod tests {
         let expected = "id: 7\nevent: number.changed\ndata: \
             {\"number\":\"+12125550100\",\"carrier\":\"twilio\",\"assigned_at\":\"1970-01-01T00:00:00Z\"}\n\n";
         assert_eq!(of_entry(entry(Some(Content::NumberChanged(number)))), expected);
+    }
+
+    #[test]
+    fn a_changed_company_and_a_call_are_shown() {
+        let company_name = "Acme \"Homes\"".to_owned();
+        let company = CompanyUpdated { company_name, company_phone: None };
+        let expected = "id: 7\nevent: company.updated\ndata: \
+            {\"company_name\":\"Acme \\\"Homes\\\"\",\"company_phone\":null}\n\n";
+        assert_eq!(of_entry(entry(Some(Content::CompanyUpdated(company)))), expected);
+
+        let started_at = Some(to_timestamp(DateTime::UNIX_EPOCH));
+        let call = conversations::Call { call_id: "c".to_owned(), started_at, ..Default::default() };
+        let block = of_entry(entry(Some(Content::CallUpdated(call))));
+        let data = block.strip_prefix(b"id: 7\nevent: call.updated\ndata: ").unwrap();
+        let data: serde_json::Value = serde_json::from_slice(data).unwrap();
+        assert_eq!((&data["call_id"], &data["result"]), (&"c".into(), &serde_json::Value::Null));
     }
 
     #[test]

@@ -7,27 +7,10 @@ use proto::conversations::{GetConversationRequest, ListConversationsRequest, Lis
 use utoipa::IntoParams;
 
 use super::App;
-use super::extract::{FromQuery, Parameters, PathId, Query};
+use super::extract::{FromQuery, PageQuery, Parameters, PathId, Query};
 use crate::auth::Manager;
 use crate::error::Problem;
 use crate::views::{Conversation, ConversationPage, MessagePage};
-
-/// Which page.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ConversationsQuery {
-    /// 1 to 200, 50 when left out.
-    #[param(value_type = Option<u32>)]
-    limit: u32,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-impl FromQuery for ConversationsQuery {
-    fn from_query(parameters: &mut Parameters) -> Result<Self, Fault> {
-        Ok(Self { limit: parameters.page_size()?, cursor: parameters.find_text("cursor") })
-    }
-}
 
 /// Which messages.
 #[derive(IntoParams)]
@@ -49,16 +32,16 @@ impl FromQuery for MessagesQuery {
 
 /// Conversations, newest first.
 #[utoipa::path(
-    get, path = "/v1/conversations", tag = "conversations", params(ConversationsQuery),
+    get, path = "/v1/conversations", tag = "conversations", params(PageQuery),
     responses(
-        (status = 200, body = ConversationPage),
-        (status = 422, description = "`invalid_value`, `unknown_parameter`: `field` says which."),
+        (status = 200, description = "One page.", body = ConversationPage),
+        (status = 422, description = "`invalid_value`, `invalid_cursor`, `unknown_parameter`: `field` says which."),
     ),
 )]
 pub(crate) async fn list_conversations(
     State(app): State<App>,
     Manager(actor): Manager,
-    Query(query): Query<ConversationsQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<ConversationPage>, Problem> {
     let request = ListConversationsRequest {
         license_id: actor.license.to_string(),
@@ -75,7 +58,7 @@ pub(crate) async fn list_conversations(
     get, path = "/v1/conversations/{conversation_id}", tag = "conversations",
     params(("conversation_id" = String, Path)),
     responses(
-        (status = 200, body = Conversation),
+        (status = 200, description = "The conversation as it is now.", body = Conversation),
         (status = 404, description = "`conversation_not_found`."),
     ),
 )]
@@ -96,7 +79,7 @@ pub(crate) async fn get_conversation(
     get, path = "/v1/conversations/{conversation_id}/messages", tag = "conversations",
     params(("conversation_id" = String, Path), MessagesQuery),
     responses(
-        (status = 200, body = MessagePage),
+        (status = 200, description = "One page.", body = MessagePage),
         (status = 404, description = "`conversation_not_found`."),
         (status = 422, description = "`invalid_value`, `unknown_parameter`: `field` says which."),
     ),

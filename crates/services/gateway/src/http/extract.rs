@@ -14,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use super::App;
 use crate::error::Problem;
@@ -30,6 +31,26 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         }
         let body = Bytes::from_request(request, app).await.map_err(|rejection| unreadable(&rejection))?;
         Ok(Self(parse_json(&body)?))
+    }
+}
+
+/// A JSON body that may be left out, or be null. Unknown members are refused.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let named_json = is_json(request.headers());
+        let body = Bytes::from_request(request, app).await.map_err(|rejection| unreadable(&rejection))?;
+        // Many clients name a type also when they send nothing.
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !named_json {
+            return Err(Problem::unsupported_media_type());
+        }
+        Ok(Self(parse_json::<Option<T>>(&body)?.unwrap_or_default()))
     }
 }
 
@@ -121,6 +142,23 @@ pub(crate) trait FromQuery: Sized {
 impl FromQuery for () {
     fn from_query(_: &mut Parameters) -> Result<Self, Fault> {
         Ok(())
+    }
+}
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// 1 to 200, 50 when left out.
+    #[param(value_type = Option<u32>)]
+    pub(crate) limit: u32,
+    /// `next_cursor` of the page before.
+    pub(crate) cursor: Option<String>,
+}
+
+impl FromQuery for PageQuery {
+    fn from_query(parameters: &mut Parameters) -> Result<Self, Fault> {
+        Ok(Self { limit: parameters.page_size()?, cursor: parameters.find_text("cursor") })
     }
 }
 

@@ -13,16 +13,17 @@ use crate::error::Problem;
 
 /// What happens in the license, as it happens: in order, without a gap and without a double.
 ///
-/// `id:` is the position, `event:` is `message.created`, `message.updated`, `conversation.updated`, `person.updated`,
-/// `number.changed` or `reset`, `data:` is the message, the conversation, the person, `{number, carrier, assigned_at}`
-/// or `{head}`. A block with only an `id:` moves the position. With `Last-Event-ID` the feed goes on after
+/// `id:` is the position, `event:` and `data:` say what happened: `message.created` and `message.updated` (the message),
+/// `conversation.updated` (the conversation), `person.updated` (the person), `number.changed` (`{number, carrier,
+/// assigned_at}`), `company.updated` (`{company_name, company_phone}`), `call.updated` (the call) or `reset` (`{head}`).
+/// A block with only an `id:` moves the position. With `Last-Event-ID` the feed goes on after
 /// that position, without from now. After `reset` the position is too old: fetch what is shown again. The stream
 /// ends when the token expires; connect again with a new one.
 #[utoipa::path(
     get, path = "/v1/feed", tag = "feed",
     params(("Last-Event-ID" = Option<u64>, Header, description = "The last position that the client has.")),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String),
+        (status = 200, description = "The stream.", content_type = "text/event-stream", body = String),
         (status = 422, description = "`invalid_last_event_id`."),
     ),
 )]

@@ -62,7 +62,8 @@ pub(crate) struct Sent {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Rejected {
     recipient: RecipientView,
-    /// Stable; for programs.
+    /// Stable; for programs: `person_not_found`, `conversation_not_found`, `person_has_no_phone`, `number_no_longer_tied`,
+    /// `cannot_receive_sms` (a landline or the like), `duplicate_recipient`.
     code: String,
     /// A sentence for people.
     detail: String,
@@ -80,7 +81,8 @@ pub(crate) struct MessageDetail {
 /// Why a message waits.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Waiting {
-    /// `pace`, `no_number`, `carrier_throttled`, `carrier_unreachable` or `being_confirmed`.
+    /// `pace`, `no_number`, `carrier_throttled`, `carrier_unreachable`, `number_not_ready` or
+    /// `being_confirmed`.
     reason: String,
     /// About when it goes on.
     until: Option<DateTime<Utc>>,
@@ -91,9 +93,10 @@ pub(crate) struct Waiting {
     post, path = "/v1/messages", tag = "messages", request_body = SendInput,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters.")),
     responses(
-        (status = 202, body = Sent),
+        (status = 202, description = "What was accepted will be sent; see `rejected` for the others.", body = Sent),
         (status = 404, description = "The only recipient does not exist: `person_not_found`, …; see `rejected`."),
-        (status = 409, description = "Nothing can go to the only recipient: `number_no_longer_tied`, …."),
+        (status = 409, description = "Nothing can go to the only recipient: `number_no_longer_tied`, \
+            `cannot_receive_sms`, `person_has_no_phone`; see `rejected`."),
         (status = 413, description = "`body_too_large`: more than 2 MiB."),
         (status = 422, description = "`no_recipient_accepted`: see `rejected`. Others: `field` says which."),
     ),
@@ -123,7 +126,7 @@ pub(crate) async fn send_messages(
     get, path = "/v1/messages/{message_id}", tag = "messages",
     params(("message_id" = String, Path)),
     responses(
-        (status = 200, body = MessageDetail),
+        (status = 200, description = "The message as it is now.", body = MessageDetail),
         (status = 404, description = "`message_not_found`."),
     ),
 )]

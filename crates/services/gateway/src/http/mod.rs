@@ -3,10 +3,12 @@
 //! A handler reads the request, asks a service, and shows the answer. Reads end with the client that asked;
 //! writes go on without it ([`App::finish`]).
 
+mod calls;
 mod conversations;
 mod extract;
 mod feed;
 mod messages;
+mod number;
 mod observe;
 mod openapi;
 mod people;
@@ -27,7 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{LICENSE_HEADER, Verifier};
-use crate::config::CorsSettings;
+use crate::config::{CorsSettings, UpstreamSettings};
 use crate::error::Problem;
 use crate::feed::Feeds;
 use crate::upstreams::Upstreams;
@@ -65,14 +67,13 @@ impl App {
 }
 
 /// All of it: routes, limits, CORS, problem documents for what no route takes.
-pub(crate) fn router(app: App, cors: &CorsSettings) -> anyhow::Result<axum::Router> {
-    let (routes, api) = routes().split_for_parts();
+pub(crate) fn router(app: App, cors: &CorsSettings, limits: &UpstreamSettings) -> anyhow::Result<axum::Router> {
+    let (routes, api) = routes(limits).split_for_parts();
     Ok(routes
         .fallback(async || Problem::unknown_path())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .with_state(app)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(middleware::from_fn(observe::limit_time))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(middleware::map_response(forbid_storing))
         .merge(openapi::pages(api))
@@ -80,9 +81,13 @@ pub(crate) fn router(app: App, cors: &CorsSettings) -> anyhow::Result<axum::Rout
         .layer(cors_layer(cors)?))
 }
 
-fn routes() -> OpenApiRouter<App> {
+fn routes(limits: &UpstreamSettings) -> OpenApiRouter<App> {
     let sends =
         OpenApiRouter::new().routes(routes!(messages::send_messages)).layer(DefaultBodyLimit::max(MESSAGES_BODY_BYTES));
+    let asking_carriers = OpenApiRouter::new()
+        .routes(routes!(number::create_candidate))
+        .routes(routes!(number::put_number))
+        .layer(middleware::from_fn_with_state(limits.carrier_timeout(), observe::limit_time));
     OpenApiRouter::with_openapi(openapi::description())
         .routes(routes!(settings::put_license))
         .routes(routes!(settings::get_settings))
@@ -94,7 +99,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(conversations::list_conversations))
         .routes(routes!(conversations::get_conversation))
         .routes(routes!(conversations::list_messages))
+        .routes(routes!(calls::list_calls))
         .routes(routes!(feed::follow_feed))
+        .layer(middleware::from_fn_with_state(limits.timeout(), observe::limit_time))
+        .merge(asking_carriers)
 }
 
 fn cors_layer(settings: &CorsSettings) -> anyhow::Result<CorsLayer> {
@@ -116,6 +124,7 @@ fn cors_layer(settings: &CorsSettings) -> anyhow::Result<CorsLayer> {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static(LICENSE_HEADER),
         ])
+        .expose_headers([header::RETRY_AFTER])
         .max_age(PREFLIGHT_MAX_AGE))
 }
 

@@ -3,16 +3,15 @@
 //!
 //! Addresses are recorded as their pattern (`/v1/people/{person_id}`), never as they were: a query may hold names.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use chassis::Fault;
 use tracing::Instrument as _;
 
 use crate::error::Problem;
-use crate::upstreams::REQUEST_TIMEOUT;
 
 /// Measures until the answer begins; a stream's length is not a request's duration.
 pub(super) async fn observe(request: Request, next: Next) -> Response {
@@ -33,8 +32,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
 }
 
 /// A request that takes too long is answered; a write that it started goes on.
-pub(super) async fn limit_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::from(Fault::service_unavailable()).into_response(),
     }

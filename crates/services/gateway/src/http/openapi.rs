@@ -24,9 +24,11 @@ const INTRODUCTION: &str = "Text messages for property management: every license
     components(schemas(ProblemDocument)),
     tags(
         (name = "settings", description = "A license, its company and its number."),
+        (name = "number", description = "Another number for the license: generate, then save."),
         (name = "people", description = "Whom managers text."),
         (name = "messages", description = "Texts that go out."),
         (name = "conversations", description = "What was written with whom."),
+        (name = "calls", description = "Who called the license's number. Calls are forwarded to the company phone."),
         (name = "feed", description = "What happens, as it happens."),
     ),
 )]

@@ -58,8 +58,8 @@ impl FromQuery for PeopleQuery {
     put, path = "/v1/people/{person_id}", tag = "people", request_body = PersonInput,
     params(("person_id" = String, Path, description = "1 to 50 characters of A-Z, a-z, 0-9, _ and -.")),
     responses(
-        (status = 200, body = Person),
-        (status = 422, description = "`invalid_phone` and others: `field` says which."),
+        (status = 200, description = "The person as it is now.", body = Person),
+        (status = 422, description = "`phone_…`, `name_…` and others: `field` says which."),
     ),
 )]
 pub(crate) async fn put_person(
@@ -83,7 +83,7 @@ pub(crate) async fn put_person(
     get, path = "/v1/people/{person_id}", tag = "people",
     params(("person_id" = String, Path)),
     responses(
-        (status = 200, body = Person),
+        (status = 200, description = "The person as it is now.", body = Person),
         (status = 404, description = "`person_not_found`."),
     ),
 )]
@@ -122,7 +122,7 @@ pub(crate) async fn delete_person(
 #[utoipa::path(
     get, path = "/v1/people", tag = "people", params(PeopleQuery),
     responses(
-        (status = 200, body = PersonPage),
+        (status = 200, description = "One page.", body = PersonPage),
         (status = 422, description = "`invalid_value`, `unknown_parameter`: `field` says which."),
     ),
 )]

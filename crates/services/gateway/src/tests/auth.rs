@@ -74,7 +74,7 @@ async fn only_the_backend_creates_licenses_and_only_admins_change_the_company() 
     let answer = world.send("PUT", "/v1/licenses/acme", &backend(), &company).await;
     let expected = json!({
         "license_id": "acme", "company_name": "Acme", "company_phone": "+12125550100", "messages_number": null,
-        "provisioning": null, "next_change_allowed_at": null,
+        "provisioning": null, "next_change_allowed_at": null, "carrier": "twilio", "last_change_error": null,
     });
     assert_eq!((answer.status, &answer.body), (200, &expected));
     assert_eq!(world.send("PUT", "/v1/settings/company", &manager, &company).await.problem().0, 403);

@@ -1,7 +1,9 @@
 //! The gateway as its callers see it: over HTTP, with real NATS and services that a test plays.
 
 mod auth;
+mod calls;
 mod feed;
+mod number;
 mod reading;
 mod services;
 mod sse;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use proto::conversations::{Conversation, ConversationPerson};
 use proto::dispatch::Waiting;
-use proto::numbers::{MessagesNumber, Provisioning, Settings};
+use proto::numbers::{ChangeError, MessagesNumber, Provisioning, Settings};
 use proto::to_timestamp;
 use serde_json::json;
 
@@ -58,11 +58,15 @@ async fn settings_show_the_messages_number_and_how_its_purchase_goes() {
         last_error: Some("carrier_unreachable".to_owned()),
         next_attempt_at: Some(to_timestamp(a_time())),
     };
+    let change_error = ChangeError { code: "number_taken".to_owned(), occurred_at: Some(to_timestamp(a_time())) };
     let settings = Settings {
         license_id: "acme".to_owned(),
         company_name: "Acme".to_owned(),
         messages_number: Some(number),
         provisioning: Some(provisioning),
+        next_change_allowed_at: Some(to_timestamp(a_time())),
+        carrier: "telnyx".to_owned(),
+        last_change_error: Some(change_error),
         ..Default::default()
     };
     world.services.known().settings.insert("acme".to_owned(), settings);
@@ -71,7 +75,8 @@ async fn settings_show_the_messages_number_and_how_its_purchase_goes() {
         "messages_number": {"number": "+12125550100", "carrier": "twilio", "assigned_at": "2026-03-02T15:00:00Z"},
         "provisioning": {"step": "buying", "attempts": 2, "last_error": "carrier_unreachable",
             "next_attempt_at": "2026-03-02T15:00:00Z"},
-        "next_change_allowed_at": null,
+        "next_change_allowed_at": "2026-03-02T15:00:00Z", "carrier": "telnyx",
+        "last_change_error": {"code": "number_taken", "occurred_at": "2026-03-02T15:00:00Z"},
     });
     assert_eq!(world.get("/v1/settings").await.body, expected);
 }
@@ -87,6 +92,11 @@ async fn a_conversation_and_its_messages_have_the_shapes_of_the_design() {
     });
     let path = format!("/v1/conversations/{CONVERSATION}");
     assert_eq!(world.get(&path).await.body, conversation);
+    let landline =
+        proto::conversations::Conversation { reason: Some("cannot_receive_sms".to_owned()), ..a_conversation() };
+    world.services.known().conversations.insert(("acme".to_owned(), CONVERSATION.to_owned()), landline);
+    assert_eq!(world.get(&path).await.body["reason"], "cannot_receive_sms");
+    know_everything(&world);
     let page = json!({"items": [conversation], "next_cursor": null});
     assert_eq!(world.get("/v1/conversations?limit=10").await.body, page);
     let messages = world.get(&format!("{path}/messages?before={MESSAGE}")).await;
@@ -196,6 +206,9 @@ async fn the_api_describes_itself_and_its_page_needs_no_internet() {
         "/v1/conversations",
         "/v1/conversations/{conversation_id}",
         "/v1/conversations/{conversation_id}/messages",
+        "/v1/calls",
+        "/v1/number",
+        "/v1/number/candidates",
         "/v1/feed",
     ] {
         assert!(paths.contains_key(path), "{path}");
@@ -203,6 +216,22 @@ async fn the_api_describes_itself_and_its_page_needs_no_internet() {
     let refusal = &api.body["paths"]["/v1/messages"]["post"]["responses"]["422"]["content"];
     let problem = json!({"$ref": "#/components/schemas/Problem"});
     assert_eq!(refusal["application/problem+json"]["schema"], problem);
+    for (path, operations) in paths {
+        for (method, operation) in operations.as_object().unwrap() {
+            assert!(operation["summary"].is_string(), "{method} {path} does not say what it does");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let said = response["description"].as_str().unwrap_or_default();
+                let enough = said.contains('`') || status.starts_with('2') && !said.is_empty();
+                assert!(enough, "{method} {path} {status} is not described, or names no code");
+            }
+        }
+    }
+    let candidate = &api.body["paths"]["/v1/number/candidates"]["post"];
+    assert_eq!(candidate["requestBody"]["required"], json!(null), "the body may be left out");
+    assert!(candidate["responses"]["429"]["headers"]["Retry-After"].is_object());
+    for schema in ["License", "Company", "Settings", "Candidate", "CandidateInput", "SaveInput", "Call"] {
+        assert!(api.body["components"]["schemas"][schema]["example"].is_object(), "{schema}");
+    }
     let page = world.http.get(url("/docs/")).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("swagger-ui") && !page.contains("https://"), "{page}");
     let script = world.http.get(url("/docs/swagger-ui-bundle.js")).send().await.unwrap();

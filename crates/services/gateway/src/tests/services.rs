@@ -6,20 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use chassis::serve::serve_grpc;
 use chassis::{Fault, Lifecycle};
+use proto::conversations::calls_service_server::{CallsService, CallsServiceServer};
 use proto::conversations::conversations_service_server::{ConversationsService, ConversationsServiceServer};
 use proto::conversations::feed_service_server::{FeedService, FeedServiceServer};
 use proto::conversations::people_service_server::{PeopleService, PeopleServiceServer};
 use proto::conversations::{
-    Conversation, DeletePersonRequest, DeletePersonResponse, FeedEntry, FeedHead, GetConversationRequest,
-    GetMessageRequest, GetPersonRequest, ListConversationsRequest, ListConversationsResponse, ListFeedHeadsRequest,
-    ListFeedHeadsResponse, ListFeedRequest, ListFeedResponse, ListMessagesRequest, ListMessagesResponse,
-    ListPeopleRequest, ListPeopleResponse, Message, Person, PutPersonRequest, SendMessagesRequest,
-    SendMessagesResponse,
+    Call, Conversation, DeletePersonRequest, DeletePersonResponse, FeedEntry, FeedHead, GetConversationRequest,
+    GetMessageRequest, GetPersonRequest, ListCallsRequest, ListCallsResponse, ListConversationsRequest,
+    ListConversationsResponse, ListFeedHeadsRequest, ListFeedHeadsResponse, ListFeedRequest, ListFeedResponse,
+    ListMessagesRequest, ListMessagesResponse, ListPeopleRequest, ListPeopleResponse, Message, Person,
+    PutPersonRequest, SendMessagesRequest, SendMessagesResponse,
 };
 use proto::dispatch::dispatch_service_server::{DispatchService, DispatchServiceServer};
 use proto::dispatch::{ListWaitingRequest, ListWaitingResponse, Waiting};
 use proto::numbers::numbers_service_server::{NumbersService, NumbersServiceServer};
-use proto::numbers::{GetSettingsRequest, PutLicenseRequest, Settings};
+use proto::numbers::{
+    AuditNumbersRequest, AuditNumbersResponse, Candidate, GenerateCandidateRequest, GetSettingsRequest,
+    PutLicenseRequest, SaveNumberRequest, SaveNumberResponse, Settings,
+};
 use proto::to_timestamp;
 use tokio::sync::Notify;
 use tonic::service::RoutesBuilder;
@@ -43,6 +47,11 @@ pub(super) struct State {
     pub(super) send_released: Notify,
     pub(super) send_arrived: Notify,
     pub(super) send_held: AtomicBool,
+    /// A Save waits for it when `save_held` is set.
+    pub(super) save_released: Notify,
+    pub(super) save_arrived: Notify,
+    pub(super) save_held: AtomicBool,
+    pub(super) numbers_hang: AtomicBool,
 }
 
 /// By license.
@@ -60,6 +69,13 @@ pub(super) struct Known {
     /// Positions up to here are not kept any more.
     pub(super) forgotten: u64,
     pub(super) people_asked: Vec<ListPeopleRequest>,
+    pub(super) licenses_put: Vec<PutLicenseRequest>,
+    pub(super) generated: Vec<GenerateCandidateRequest>,
+    pub(super) generate_answer: Option<Result<Candidate, Fault>>,
+    pub(super) saved: Vec<SaveNumberRequest>,
+    pub(super) save_answer: Option<Result<SaveNumberResponse, Fault>>,
+    pub(super) calls: HashMap<String, Vec<Call>>,
+    pub(super) calls_asked: Vec<ListCallsRequest>,
 }
 
 impl Services {
@@ -71,6 +87,7 @@ impl Services {
         routes.add_service(NumbersServiceServer::new(services.clone()));
         routes.add_service(ConversationsServiceServer::new(services.clone()));
         routes.add_service(PeopleServiceServer::new(services.clone()));
+        routes.add_service(CallsServiceServer::new(services.clone()));
         routes.add_service(FeedServiceServer::new(services.clone()));
         routes.add_service(DispatchServiceServer::new(services.clone()));
         serve_grpc("services", listener, routes.routes(), &lifecycle);
@@ -89,22 +106,59 @@ impl Services {
 #[tonic::async_trait]
 impl NumbersService for Services {
     async fn put_license(&self, request: Request<PutLicenseRequest>) -> Answer<Settings> {
-        let PutLicenseRequest { license_id, company_name, company_phone, create } = request.into_inner();
         let mut known = self.known();
+        known.licenses_put.push(request.get_ref().clone());
+        let PutLicenseRequest { license_id, company_name, company_phone, create, carrier } = request.into_inner();
         if !create && !known.settings.contains_key(&license_id) {
             return Err(Fault::not_found("license_not_found", "There is no such license.").into());
         }
         if company_phone.as_deref() == Some("911") {
             return Err(Fault::invalid("company_phone", "invalid_phone", "This is not a number.").into());
         }
-        let settings = Settings { license_id: license_id.clone(), company_name, company_phone, ..Default::default() };
+        let carrier = carrier.unwrap_or_else(|| "twilio".to_owned());
+        let settings =
+            Settings { license_id: license_id.clone(), company_name, company_phone, carrier, ..Default::default() };
         known.settings.insert(license_id, settings.clone());
         Ok(Response::new(settings))
     }
 
     async fn get_settings(&self, request: Request<GetSettingsRequest>) -> Answer<Settings> {
+        if self.state.numbers_hang.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let settings = self.known().settings.get(&request.into_inner().license_id).cloned();
         settings.map(Response::new).ok_or_else(|| Fault::not_found("license_not_found", "No such license.").into())
+    }
+
+    async fn generate_candidate(&self, request: Request<GenerateCandidateRequest>) -> Answer<Candidate> {
+        let mut known = self.known();
+        known.generated.push(request.into_inner());
+        Ok(Response::new(known.generate_answer.clone().unwrap()?))
+    }
+
+    async fn save_number(&self, request: Request<SaveNumberRequest>) -> Answer<SaveNumberResponse> {
+        self.known().saved.push(request.into_inner());
+        self.state.save_arrived.notify_one();
+        if self.state.save_held.load(Ordering::SeqCst) {
+            self.state.save_released.notified().await;
+        }
+        Ok(Response::new(self.known().save_answer.clone().unwrap()?))
+    }
+
+    /// For operators; the gateway never asks.
+    async fn audit_numbers(&self, _: Request<AuditNumbersRequest>) -> Answer<AuditNumbersResponse> {
+        Err(Status::unimplemented("not for the gateway"))
+    }
+}
+
+#[tonic::async_trait]
+impl CallsService for Services {
+    async fn list_calls(&self, request: Request<ListCallsRequest>) -> Answer<ListCallsResponse> {
+        let request = request.into_inner();
+        let mut known = self.known();
+        let calls = known.calls.get(&request.license_id).cloned().unwrap_or_default();
+        known.calls_asked.push(request);
+        Ok(Response::new(ListCallsResponse { calls, next_cursor: "more".to_owned() }))
     }
 }
 

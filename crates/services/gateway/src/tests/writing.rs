@@ -63,6 +63,7 @@ async fn a_send_of_which_nothing_was_accepted_is_an_error_with_the_reasons() {
     for (body, codes, expected) in [
         (&one, vec!["person_not_found"], (404, "person_not_found", None)),
         (&one, vec!["number_no_longer_tied"], (409, "number_no_longer_tied", None)),
+        (&one, vec!["cannot_receive_sms"], (409, "cannot_receive_sms", None)),
         (&two, vec!["person_not_found"; 2], (422, "no_recipient_accepted", Some("recipients"))),
     ] {
         let rejected = codes.iter().map(|code| rejection("t-1", code)).collect();

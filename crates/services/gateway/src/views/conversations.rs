@@ -54,8 +54,11 @@ pub(crate) struct Manager {
 
 /// Why a message failed.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({"code": "cannot_receive_sms", "detail": "This is a landline."}))]
 pub(crate) struct MessageError {
-    /// Stable; for programs.
+    /// Stable; for programs: `cannot_receive_sms` (a landline or the like), `invalid_recipient`, `recipient_opted_out`,
+    /// `not_reachable`, `filtered`, `region_not_allowed`, `number_not_ready`, `account_problem`, `message_too_long`,
+    /// `rejected_by_carrier`. There may be more in future.
     code: String,
     /// A sentence for people.
     detail: String,
@@ -81,7 +84,8 @@ pub(crate) struct Conversation {
     last_message: Option<Message>,
     /// False: read-only, for `reason`.
     sendable: bool,
-    /// `number_no_longer_tied`.
+    /// `number_no_longer_tied`: nobody of this conversation has the number any more. `cannot_receive_sms`: the number is
+    /// a landline or the like, as a carrier said; a text from it lifts this.
     reason: Option<String>,
     opened_at: DateTime<Utc>,
 }
@@ -123,6 +127,13 @@ impl TryFrom<conversations::Recipient> for RecipientView {
     }
 }
 
+impl From<conversations::ConversationPerson> for ConversationPerson {
+    fn from(person: conversations::ConversationPerson) -> Self {
+        let conversations::ConversationPerson { person_id, kind, name } = person;
+        Self { person_id, kind, name }
+    }
+}
+
 impl TryFrom<conversations::Message> for Message {
     type Error = BrokenAnswer;
 
@@ -152,17 +163,10 @@ impl TryFrom<conversations::Conversation> for Conversation {
     type Error = BrokenAnswer;
 
     fn try_from(conversation: conversations::Conversation) -> Result<Self, BrokenAnswer> {
-        let people = conversation.people.into_iter();
         Ok(Self {
             conversation_id: conversation.conversation_id,
             number: conversation.number,
-            people: people
-                .map(|conversations::ConversationPerson { person_id, kind, name }| ConversationPerson {
-                    person_id,
-                    kind,
-                    name,
-                })
-                .collect(),
+            people: conversation.people.into_iter().map(ConversationPerson::from).collect(),
             last_message: conversation.last_message.map(Message::try_from).transpose()?,
             sendable: conversation.sendable,
             reason: conversation.reason,

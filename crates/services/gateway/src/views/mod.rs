@@ -2,13 +2,15 @@
 //!
 //! They decide nothing. A service's answer that lacks what it must have is our mistake, not the caller's.
 
+mod calls;
 mod conversations;
 mod people;
 mod settings;
 
+pub(crate) use calls::{Call, CallPage};
 pub(crate) use conversations::{Conversation, ConversationPage, Message, MessagePage, RecipientView};
 pub(crate) use people::{Person, PersonPage};
-pub(crate) use settings::Settings;
+pub(crate) use settings::{Candidate, Settings};
 
 use chassis::Fault;
 use chrono::{DateTime, Utc};

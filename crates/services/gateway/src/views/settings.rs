@@ -9,6 +9,12 @@ use super::{BrokenAnswer, find_time, time};
 
 /// The company and its messages number.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "license_id": "acme", "company_name": "Acme Homes", "company_phone": "+12125550199",
+    "messages_number": {"number": "+12125550100", "carrier": "twilio", "assigned_at": "2026-03-02T15:00:00Z"},
+    "provisioning": null, "next_change_allowed_at": "2026-04-02T15:00:00Z", "carrier": "twilio",
+    "last_change_error": null,
+}))]
 pub(crate) struct Settings {
     license_id: String,
     company_name: String,
@@ -18,8 +24,38 @@ pub(crate) struct Settings {
     messages_number: Option<MessagesNumber>,
     /// Where the purchase of a number stands. Null when none is under way.
     provisioning: Option<Provisioning>,
-    /// Null: a change is allowed now.
+    /// From when on the number may be changed again. Null: it may be changed now.
     next_change_allowed_at: Option<DateTime<Utc>>,
+    /// Where the next number is bought. The present number stays with its own carrier.
+    carrier: String,
+    /// Why the last change that was answered before its end came to nothing. Null when it did not, and once another
+    /// one begins.
+    last_change_error: Option<ChangeError>,
+}
+
+/// Why a change of the number came to nothing. The old number stayed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChangeError {
+    /// Stable; for programs: `number_taken`, `carrier_…`.
+    code: String,
+    occurred_at: DateTime<Utc>,
+}
+
+/// A number that could replace the license's own. Nothing is bought until it is saved.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "candidate_id": "01988e5c-7a00-7000-8000-000000000001", "number": "+14155550100", "area_code_matched": true,
+    "expires_at": "2026-03-02T15:15:00Z",
+}))]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
+pub(crate) struct Candidate {
+    candidate_id: String,
+    /// E.164.
+    number: String,
+    /// False: it is any number of the United States, because no area code was asked for, or none was to be had in it.
+    area_code_matched: bool,
+    /// From then on it cannot be saved.
+    expires_at: DateTime<Utc>,
 }
 
 /// The number that the license texts from.
@@ -54,6 +90,30 @@ impl TryFrom<numbers::Settings> for Settings {
             messages_number: settings.messages_number.map(TryFrom::try_from).transpose()?,
             provisioning: settings.provisioning.map(TryFrom::try_from).transpose()?,
             next_change_allowed_at: find_time(settings.next_change_allowed_at, "next_change_allowed_at")?,
+            carrier: settings.carrier,
+            last_change_error: settings.last_change_error.map(TryFrom::try_from).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<numbers::ChangeError> for ChangeError {
+    type Error = BrokenAnswer;
+
+    fn try_from(error: numbers::ChangeError) -> Result<Self, BrokenAnswer> {
+        let occurred_at = time(error.occurred_at, "occurred_at")?;
+        Ok(Self { code: error.code, occurred_at })
+    }
+}
+
+impl TryFrom<numbers::Candidate> for Candidate {
+    type Error = BrokenAnswer;
+
+    fn try_from(candidate: numbers::Candidate) -> Result<Self, BrokenAnswer> {
+        Ok(Self {
+            candidate_id: candidate.candidate_id,
+            number: candidate.number,
+            area_code_matched: candidate.area_code_matched,
+            expires_at: time(candidate.expires_at, "expires_at")?,
         })
     }
 }

@@ -1,32 +1,35 @@
 //! What carriers can reach: one address per carrier and kind of webhook. Anything else is 404.
 
+mod calls;
 mod problem;
 mod receive;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::extract::Request;
 use axum::routing::post;
 use chassis::Fault;
 
 use self::problem::problem;
 use self::receive::Kind;
-pub(crate) use self::receive::Receiver;
+pub(crate) use self::receive::{Places, Receiver};
+use crate::account::Account;
 
-pub(crate) fn router(receiver: Receiver) -> Router {
-    Router::new()
-        .route("/webhooks/twilio/message", post(twilio_message))
-        .route("/webhooks/twilio/status", post(twilio_status))
-        .fallback(async || problem(&Fault::not_found("not_found", "There is nothing here.")))
-        .with_state(Arc::new(receiver))
-}
+/// Paths behind `/webhooks/<carrier>/`, the same for all carriers. `WebhookAddresses` tells carriers of them.
+const KINDS: [(&str, Kind); 4] =
+    [("message", Kind::Message), ("status", Kind::Receipt), ("voice", Kind::Call), ("voice/after", Kind::CallReport)];
 
-async fn twilio_message(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
-    receiver.receive(Kind::Message, request).await
-}
-
-async fn twilio_status(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
-    receiver.receive(Kind::Receipt, request).await
+pub(crate) fn router(receiver: Receiver, accounts: impl IntoIterator<Item = Account>) -> Router {
+    let receiver = Arc::new(receiver);
+    let mut router = Router::new();
+    for account in accounts.into_iter().map(Arc::new) {
+        for (path, kind) in KINDS {
+            let (receiver, account) = (receiver.clone(), account.clone());
+            let path = format!("/webhooks/{}/{path}", account.webhooks.name());
+            let receive = move |request: Request| receiver.receive(account, kind, request);
+            router = router.route(&path, post(receive));
+        }
+    }
+    router.fallback(async || problem(&Fault::not_found("not_found", "There is nothing here.")))
 }

@@ -1,41 +1,45 @@
-//! The one path of every webhook: read, verify, parse, publish, answer.
+//! The one path of every webhook, whoever the carrier: read, verify, parse, publish, answer.
 //!
-//! 200 is said only after the stream has stored the event. Once the body is read nothing stops a webhook: the rest
-//! runs in a tracked task, because axum drops a handler whose client hangs up. It knows no license, no person and no
-//! database, and it never logs what a request says of itself beyond the host it asked for.
+//! A text or a receipt gets 200 only after the stream has stored the event; calls are answered first. Once the body is
+//! read nothing stops a webhook: the rest runs in a tracked task, because axum drops a handler whose client hangs up.
+//! It knows no person and no database, and it never logs what a request says of itself beyond the host it asked for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Request};
 use axum::response::{IntoResponse as _, Response};
-use bus::Publisher;
 use bytes::Bytes;
-use carriers::{MalformedWebhook, SignatureError, WebhookAnswer, WebhookRequest, Webhooks as _};
+use carriers::{MalformedWebhook, SignatureError, WebhookAnswer, WebhookRequest};
 use chassis::{Clock, Fault, Lifecycle};
 use http::{StatusCode, header, request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::DropGuard;
 use tracing::{Span, field};
 
 use super::problem::problem;
+use crate::account::Account;
 use crate::error::WebhookError;
-use crate::model::{Identified, message_received, receipt_received};
+use crate::model::{Forwarding, Identified, message_received, receipt_received};
 use crate::public_url::PublicUrl;
-use crate::twilio::TwilioAccount;
+use crate::record::Recorder;
+use crate::routes::Routes;
 
-/// Twilio's webhooks have a few KiB: 1,600 characters, ten media addresses and the places of both numbers.
+/// Carriers' webhooks have a few KiB: 1,600 characters, ten media addresses and the places of both numbers.
 const MAX_BODY: usize = 64 * 1024;
 /// For the whole body to arrive. Together with the publisher's 4 s this stays below Twilio's 15 s.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a webhook tells.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     /// A phone texted us.
     Message,
     /// What became of a message that the carrier took.
     Receipt,
+    /// A phone calls us.
+    Call,
+    /// What came of a call.
+    CallReport,
 }
 
 impl Kind {
@@ -43,14 +47,18 @@ impl Kind {
         match self {
             Self::Message => "message",
             Self::Receipt => "receipt",
+            Self::Call => "call",
+            Self::CallReport => "call_report",
         }
     }
 }
 
-/// What became of a webhook that is answered with 200.
-enum Taken {
+/// What became of a webhook that is answered with 200. The names are for metrics.
+pub(super) enum Taken {
     Stored,
-    /// Not for us, and no fault of anybody. The reason, for metrics.
+    /// Answered in this way, whatever the stream says later.
+    Answered(&'static str),
+    /// Not for us, and no fault of anybody.
     Ignored(&'static str),
 }
 
@@ -61,55 +69,60 @@ struct Delivery {
     _place: OwnedSemaphorePermit,
 }
 
+/// How many webhooks may be under way. This bounds the memory as well.
+#[derive(Debug)]
+pub(crate) struct Places {
+    texts: Arc<Semaphore>,
+    /// Of their own: when the stream is away, texts hold theirs for seconds, and callers do not wait behind them.
+    calls: Arc<Semaphore>,
+}
+
+impl Places {
+    /// So many for texts and receipts, and as many for calls.
+    pub(crate) fn new(max_in_flight: usize) -> Self {
+        Self { texts: Arc::new(Semaphore::new(max_in_flight)), calls: Arc::new(Semaphore::new(max_in_flight)) }
+    }
+
+    fn take(&self, kind: Kind) -> Result<OwnedSemaphorePermit, WebhookError> {
+        let places = match kind {
+            Kind::Message | Kind::Receipt => &self.texts,
+            Kind::Call | Kind::CallReport => &self.calls,
+        };
+        places.clone().try_acquire_owned().map_err(|_| WebhookError::Overloaded)
+    }
+}
+
 /// Takes webhooks. One per process.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    public_url: PublicUrl,
-    twilio: TwilioAccount,
-    places: Arc<Semaphore>,
-    publisher: Publisher,
-    /// Keeps the publisher's loop alive, past the stop, for as long as a webhook may need it.
-    _publisher_in_use: DropGuard,
-    clock: Clock,
-    lifecycle: Lifecycle,
+    pub(crate) public_url: PublicUrl,
+    pub(crate) places: Places,
+    pub(crate) routes: Routes,
+    pub(crate) forwarding: Forwarding,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) clock: Clock,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 impl Receiver {
-    pub(crate) fn new(
-        public_url: PublicUrl,
-        twilio: TwilioAccount,
-        max_in_flight: usize,
-        publisher: Publisher,
-        publisher_in_use: DropGuard,
-        clock: Clock,
-        lifecycle: Lifecycle,
-    ) -> Self {
-        Self {
-            public_url,
-            twilio,
-            places: Arc::new(Semaphore::new(max_in_flight)),
-            publisher,
-            _publisher_in_use: publisher_in_use,
-            clock,
-            lifecycle,
-        }
-    }
-
     /// Takes one webhook to its answer. Its span starts a trace, whatever the request says: callers are strangers.
-    pub(super) async fn receive(self: Arc<Self>, kind: Kind, request: Request) -> Response {
+    pub(super) async fn receive(self: Arc<Self>, account: Arc<Account>, kind: Kind, request: Request) -> Response {
         let started = Instant::now();
-        let carrier = self.twilio.webhooks.name().as_str();
+        let carrier = account.webhooks.name().as_str();
         let span = tracing::info_span!(parent: None, "webhook", carrier, kind = kind.as_str(), result = field::Empty);
-        let read = self.read(request).await;
+        let read = self.read(kind, request).await;
         let lifecycle = self.lifecycle.clone();
         let rest = async move {
             let outcome = match read {
-                Ok(delivery) => self.take(kind, &delivery).await,
+                Ok(delivery) => self.take(&account, kind, &delivery).await,
                 Err(error) => Err(error),
             };
             count(carrier, kind, &outcome, started);
             match outcome {
-                Ok(_) => self.answer(kind),
+                // Exactly 200: Telnyx takes nothing else (CARRIERS §4).
+                Ok((_, WebhookAnswer { content_type, body })) => {
+                    ([(header::CONTENT_TYPE, content_type)], body).into_response()
+                }
                 Err(error) => problem(&Fault::from(&error)),
             }
         };
@@ -120,9 +133,9 @@ impl Receiver {
         })
     }
 
-    async fn read(&self, request: Request) -> Result<Delivery, WebhookError> {
-        // Before the body: this bounds the memory as well.
-        let place = self.places.clone().try_acquire_owned().map_err(|_| WebhookError::Overloaded)?;
+    async fn read(&self, kind: Kind, request: Request) -> Result<Delivery, WebhookError> {
+        // Before the body.
+        let place = self.places.take(kind)?;
         let (head, body) = request.into_parts();
         let mut limited = Request::new(body);
         DefaultBodyLimit::max(MAX_BODY).apply(&mut limited);
@@ -136,17 +149,19 @@ impl Receiver {
         Ok(Delivery { head, body, _place: place })
     }
 
-    async fn take(&self, kind: Kind, delivery: &Delivery) -> Result<Taken, WebhookError> {
+    async fn take(
+        &self,
+        account: &Account,
+        kind: Kind,
+        delivery: &Delivery,
+    ) -> Result<(Taken, WebhookAnswer), WebhookError> {
         let Delivery { head, body, .. } = delivery;
-        let webhooks = &self.twilio.webhooks;
         // What is no address cannot have been signed.
         let url = self.public_url.find_called(&head.uri).ok_or(WebhookError::Untrusted(SignatureError::Mismatch))?;
-        let request = WebhookRequest { method: &head.method, url: &url, headers: &head.headers, body };
-        let trusted = webhooks
-            .verify(&request)
-            .map_err(WebhookError::Untrusted)
-            .and_then(|()| if self.twilio.is_ours(body) { Ok(()) } else { Err(WebhookError::OtherAccount) });
-        if let Err(error) = trusted {
+        let now = self.clock.now();
+        let request =
+            WebhookRequest { method: &head.method, url: &url, headers: &head.headers, body, received_at: now };
+        if let Err(error) = account.check(&request) {
             let difference = self.public_url.compare(&head.uri, &head.headers);
             tracing::warn!(
                 reason = error.code(),
@@ -157,40 +172,32 @@ impl Receiver {
             );
             return Err(error);
         }
-        let (carrier, now) = (webhooks.name(), self.clock.now());
+        let webhooks = account.webhooks.as_ref();
+        let carrier = webhooks.name();
         match kind {
             Kind::Message => {
                 let read = webhooks.parse_message(&request).and_then(|read| message_received(carrier, read, now));
-                self.publish(read).await
+                Ok((self.store(account, read).await?, webhooks.message_answer()))
             }
             Kind::Receipt => {
                 let read = webhooks.parse_receipt(&request).and_then(|read| receipt_received(carrier, read, now));
-                self.publish(read).await
+                Ok((self.store(account, read).await?, webhooks.receipt_answer()))
             }
+            Kind::Call => self.take_call(webhooks, &request),
+            Kind::CallReport => self.take_call_report(account, &request).await,
         }
     }
 
-    async fn publish<E: proto::Event>(
+    async fn store<E: proto::Event>(
         &self,
+        account: &Account,
         read: Result<Identified<E>, MalformedWebhook>,
     ) -> Result<Taken, WebhookError> {
-        let Identified { event_id, event } = match read {
-            Ok(identified) => identified,
-            Err(reason @ MalformedWebhook::UnsupportedSender) => {
-                tracing::info!(reason = reason.code(), "a webhook is ignored");
-                return Ok(Taken::Ignored(reason.code()));
-            }
-            // Carriers add words without notice. Nothing is lost: the words that we know still come.
-            Err(reason @ MalformedWebhook::UnknownStatus) => {
-                tracing::warn!(reason = reason.code(), "a webhook is ignored");
-                return Ok(Taken::Ignored(reason.code()));
-            }
-            Err(reason) => {
-                tracing::error!(%reason, "a signed webhook cannot be read; the carrier still has what it said");
-                return Err(WebhookError::Unreadable(reason));
-            }
+        let event = match read {
+            Ok(event) => event,
+            Err(reason) => return ignore_or_refuse(reason),
         };
-        match self.publisher.publish(&event, event_id, self.clock.now()).await {
+        match self.recorder.store(&event, account.stores_within).await {
             Ok(()) => Ok(Taken::Stored),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a webhook is not stored; answered 503");
@@ -198,20 +205,32 @@ impl Receiver {
             }
         }
     }
+}
 
-    fn answer(&self, kind: Kind) -> Response {
-        let WebhookAnswer { content_type, body } = match kind {
-            Kind::Message => self.twilio.webhooks.message_answer(),
-            Kind::Receipt => self.twilio.webhooks.receipt_answer(),
-        };
-        ([(header::CONTENT_TYPE, content_type)], body).into_response()
+/// Some of what we cannot use is no fault of anybody.
+pub(super) fn ignore_or_refuse(reason: MalformedWebhook) -> Result<Taken, WebhookError> {
+    match reason {
+        MalformedWebhook::UnsupportedSender => {
+            tracing::info!(reason = reason.code(), "a webhook is ignored");
+            Ok(Taken::Ignored(reason.code()))
+        }
+        // Carriers add words without notice. Nothing is lost: the words that we know still come.
+        MalformedWebhook::UnknownStatus => {
+            tracing::warn!(reason = reason.code(), "a webhook is ignored");
+            Ok(Taken::Ignored(reason.code()))
+        }
+        reason => {
+            tracing::error!(%reason, "a signed webhook cannot be read; the carrier still has what it said");
+            Err(WebhookError::Unreadable(reason))
+        }
     }
 }
 
-fn count(carrier: &'static str, kind: Kind, outcome: &Result<Taken, WebhookError>, started: Instant) {
+fn count(carrier: &'static str, kind: Kind, outcome: &Result<(Taken, WebhookAnswer), WebhookError>, started: Instant) {
     let result = match outcome {
-        Ok(Taken::Stored) => "stored",
-        Ok(Taken::Ignored(reason)) => reason,
+        Ok((Taken::Stored, _)) => "stored",
+        Ok((Taken::Answered(how), _)) => how,
+        Ok((Taken::Ignored(reason), _)) => reason,
         Err(error) => error.code(),
     };
     let kind = kind.as_str();

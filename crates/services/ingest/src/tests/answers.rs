@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use domain::{Id, Message};
+use carriers::WebhookAddresses;
+use domain::{CarrierName, Id, LicenseId, Message};
 use futures_util::future::join_all;
 use proto::ingest::{MessageReceived, ReceiptReceived};
 
 use super::service::{ACCOUNT, OLD_TOKEN, PUBLIC, Service, TOKEN, Webhook, settings};
+use crate::Settings;
 
 const EMPTY_TWIML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response></Response>";
 const TEXT: &str = "  Ünï & 100% + \"x\"\r\n日本 😀 🏳️‍🌈 e\u{301}\u{200d}\u{1}\u{feff} ";
@@ -230,14 +232,40 @@ async fn only_the_webhooks_are_there() {
     service.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_address_that_carriers_are_given_is_there_and_asks_for_a_signature() {
+    let service = Service::start().await;
+    let addresses = WebhookAddresses::parse(PUBLIC).unwrap();
+    for carrier in CarrierName::ALL {
+        let number = addresses.of_number(*carrier);
+        for url in [
+            number.message_url,
+            number.voice_url,
+            number.voice_status_url,
+            addresses.receipt(*carrier, Id::new()),
+            addresses.after_call(*carrier, &LicenseId::parse("acme").unwrap()),
+        ] {
+            let target = url.as_str().strip_prefix(PUBLIC).unwrap().to_owned();
+            let (status, _) = service.send(&Webhook { target, signature: None, body: String::new() }).await;
+            assert_eq!(status, 403, "{url}");
+        }
+    }
+    service.stop().await;
+}
+
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused_by_name() {
-    let nats = testkit::nats();
-    let mut wrong_url = settings(nats.clone());
-    wrong_url.webhooks.public_url = "in.example.com".to_owned();
-    let mut no_place = settings(nats);
-    no_place.webhooks.max_in_flight = 0;
-    for (settings, name) in [(wrong_url, "`webhooks.public_url`"), (no_place, "`webhooks.max_in_flight`")] {
+    type Spoil = fn(&mut Settings);
+    let wrong: [(Spoil, &str); 5] = [
+        (|settings| settings.webhooks.public_url = "in.example.com".to_owned(), "`webhooks.public_url`"),
+        (|settings| settings.webhooks.max_in_flight = 0, "`webhooks.max_in_flight`"),
+        (|settings| settings.calls.ring_seconds = 4, "`calls.ring_seconds`"),
+        (|settings| settings.calls.ring_seconds = 121, "`calls.ring_seconds`"),
+        (|settings| settings.telnyx.public_keys = vec!["no key".to_owned()], "`telnyx.public_keys`"),
+    ];
+    for (spoil, name) in wrong {
+        let mut settings = settings(testkit::nats());
+        spoil(&mut settings);
         let listeners = crate::Listeners { http: testkit::listener().await, admin: testkit::listener().await };
         let outcome = crate::run(settings, listeners, testkit::clock(), chassis::Lifecycle::new()).await;
         let error = outcome.unwrap_err().to_string();

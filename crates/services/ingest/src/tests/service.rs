@@ -1,5 +1,6 @@
 //! A running ingest, the carrier that signs what it gets, and a look into the stream.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -9,6 +10,8 @@ use carriers::twilio::signature;
 use chassis::Lifecycle;
 use chassis::Secret;
 use proto::Event;
+use proto::ingest::CallUpdated;
+use proto::numbers::Route;
 use url::form_urlencoded;
 
 use crate::{DEFAULTS, Listeners, Settings};
@@ -42,6 +45,7 @@ pub(super) fn settings(nats: NatsSettings) -> Settings {
             account_sid: ACCOUNT.to_owned(),
             auth_tokens: [TOKEN, OLD_TOKEN].map(Secret::from).to_vec(),
         },
+        telnyx: crate::TelnyxSettings { public_keys: vec![super::telnyx::public_key()] },
         nats,
         ..settings
     }
@@ -95,8 +99,40 @@ impl Service {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// What the numbers service says of a license.
+    pub(super) async fn set_route(&self, license_id: &str, number: &str, company_phone: Option<&str>, version: u64) {
+        let route = Route {
+            license_id: license_id.to_owned(),
+            number: number.to_owned(),
+            company_phone: company_phone.map(str::to_owned),
+            version,
+        };
+        self.bus().await.put_latest(license_id, &route).await.unwrap();
+    }
+
+    /// Calls until the answer is this one: routes arrive when they arrive.
+    pub(super) async fn call_until(&self, webhook: &Webhook, answer: &str) -> String {
+        testkit::eventually(answer, async || {
+            let (status, body) = self.send(webhook).await;
+            if status == 200 && body.contains(answer) { Ok(body) } else { Err((status, body)) }
+        })
+        .await
+    }
+
+    /// The stored events of calls, by their ids, as soon as there are so many.
+    pub(super) async fn calls(&self, count: usize) -> BTreeMap<String, CallUpdated> {
+        testkit::eventually("the calls", async || {
+            let stored = self.list_stored::<CallUpdated>().await;
+            let by_id =
+                stored.into_iter().map(|stored| (stored.headers.get("Nats-Msg-Id").unwrap().to_string(), stored.event));
+            let by_id: BTreeMap<_, _> = by_id.collect();
+            if by_id.len() == count { Ok(by_id) } else { Err(by_id) }
+        })
+        .await
+    }
+
     /// Past the service, straight to the server.
-    async fn bus(&self) -> Bus {
+    pub(super) async fn bus(&self) -> Bus {
         let nats = NatsSettings { url: std::env::var("LEASELINE_TEST_NATS_URL").unwrap(), ..self.nats.clone() };
         Bus::connect(&nats, "ingest tests").await.unwrap()
     }
@@ -165,6 +201,18 @@ impl Webhook {
     pub(super) fn receipt(mid: &str, params: &[(&str, &str)]) -> Self {
         let all = [&[("AccountSid", ACCOUNT), ("MessageSid", "SM1")], params].concat();
         Self::signed(TOKEN, PUBLIC, &format!("/webhooks/twilio/status?mid={mid}"), &all)
+    }
+
+    /// A phone calls one of our numbers. `from` as Twilio says it.
+    pub(super) fn call(sid: &str, from: &str, to: &str) -> Self {
+        let params = [("AccountSid", ACCOUNT), ("CallSid", sid), ("From", from), ("To", to), ("CallStatus", "ringing")];
+        Self::signed(TOKEN, PUBLIC, "/webhooks/twilio/voice", &params)
+    }
+
+    /// What came of a call, posted to this target.
+    pub(super) fn call_report(target: &str, sid: &str, to: &str, params: &[(&str, &str)]) -> Self {
+        let usual = [("AccountSid", ACCOUNT), ("CallSid", sid), ("From", "+14155550123"), ("To", to)];
+        Self::signed(TOKEN, PUBLIC, target, &[&usual, params].concat())
     }
 
     pub(super) fn request(&self, client: &reqwest::Client, address: &str) -> reqwest::RequestBuilder {

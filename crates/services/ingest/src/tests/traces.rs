@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proto::ingest::MessageReceived;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -37,9 +38,15 @@ async fn a_webhook_starts_a_trace_and_its_text_and_numbers_reach_no_log() {
     let provider = SdkTracerProvider::builder().build();
     let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let subscriber = tracing_subscriber::registry().with(traces).with(log.with_filter(LevelFilter::INFO));
+    // A second dispatcher: to a single one tracing-core does not look, and a span that a test on another thread reaches
+    // first would be off in this one too.
+    let _second = tracing::Dispatch::new(NoSubscriber::new());
     let _scope = tracing::subscriber::set_default(subscriber);
 
     let service = Service::start().await;
+    service.set_route("acme", "+16465550111", Some("+12125550171"), 1).await;
+    service.set_route("broken", "+1646555011", None, 1).await;
+    service.call_until(&Webhook::call("CA0", "+14155550123", "+16465550111"), "+12125550171").await;
     let stored = Webhook::message("SM1", "the secret text");
     let request = stored.request(&service.client, &service.address);
     let response =
@@ -51,6 +58,17 @@ async fn a_webhook_starts_a_trace_and_its_text_and_numbers_reach_no_log() {
         (Webhook::message_with(&[("To", "+1646555011"), ("Body", "the secret text")]), 400),
         (Webhook::message_with(&[("From", "+442079460958"), ("Body", "the secret text")]), 200),
         (Webhook::receipt("4155550123", &[("MessageStatus", "sent"), ("To", "+14155550123")]), 400),
+        (Webhook::call("CA1", "+14155550123", "+16465550111"), 200),
+        (Webhook::call("CA2", "+442079460958", "+16465550112"), 200),
+        (Webhook::call("CA3", "+14155550123", "+1646555011"), 400),
+        (
+            Webhook::call_report("/webhooks/twilio/voice/after", "CA1", "+16465550111", &[("DialCallStatus", "busy")]),
+            200,
+        ),
+        (
+            Webhook::call_report("/webhooks/twilio/voice/after", "CA1", "+16465550111", &[("DialCallStatus", "odd")]),
+            200,
+        ),
     ] {
         assert_eq!(service.send(&webhook).await.0, status);
     }
@@ -62,7 +80,7 @@ async fn a_webhook_starts_a_trace_and_its_text_and_numbers_reach_no_log() {
 
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("a webhook is refused") && log.contains("cannot be read"), "{log}");
-    for private in ["secret", "4155550123", "6465550111", "646555011", "442079460958"] {
+    for private in ["secret", "4155550123", "6465550111", "6465550112", "646555011", "442079460958", "2125550171"] {
         assert!(!log.contains(private), "{private} is in the log: {log}");
     }
 }

@@ -1,15 +1,12 @@
 //! A license, its one messages number (rule 1), and what the settings show of both.
 
-use carriers::OwnedNumber;
 use chrono::{DateTime, Utc};
-use domain::{AreaCode, CarrierName, CompanyName, LicenseId, PhoneNumber, Region};
+use domain::{Candidate, CarrierName, CompanyName, Id, LicenseId, PhoneNumber};
 use proto::to_timestamp;
 
-use super::acquisition::{Setback, Step};
+use super::acquisition::Step;
+use super::setback::Setback;
 use crate::error::Error;
-
-/// The version of a license's first assignment.
-const FIRST_VERSION: u64 = 1;
 
 /// What a company says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +28,6 @@ impl Company {
     }
 }
 
-/// Where numbers are looked for, best first: the company phone's area code if numbers of the United States have
-/// it, then anywhere in the United States (rules 1 and 2). `None` is anywhere.
-pub(crate) fn plan_search(company_phone: Option<PhoneNumber>) -> Vec<Option<AreaCode>> {
-    let preferred =
-        company_phone.map(|phone| phone.area_code()).filter(|area_code| area_code.region() == Region::UnitedStates);
-    preferred.map(Some).into_iter().chain([None]).collect()
-}
-
 /// From now on this number is the license's messages number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Assignment {
@@ -46,32 +35,37 @@ pub(crate) struct Assignment {
     pub(crate) number: PhoneNumber,
     pub(crate) carrier: CarrierName,
     pub(crate) carrier_number_id: String,
+    /// The candidate that it was; absent for a first number.
+    pub(crate) candidate_id: Option<Id<Candidate>>,
     pub(crate) assigned_at: DateTime<Utc>,
-    pub(crate) version: u64,
 }
 
 impl Assignment {
-    /// A license's first one.
-    pub(crate) fn first(license_id: LicenseId, carrier: CarrierName, owned: OwnedNumber, now: DateTime<Utc>) -> Self {
-        Self {
-            license_id,
-            number: owned.number,
-            carrier,
-            carrier_number_id: owned.carrier_number_id,
-            assigned_at: now,
-            version: FIRST_VERSION,
-        }
-    }
-
-    /// What the other services are told.
-    pub(crate) fn event(&self) -> proto::numbers::NumberAssigned {
+    /// What the other services are told. `version` counts the license's assignments, from 1.
+    pub(crate) fn event(&self, version: u64) -> proto::numbers::NumberAssigned {
         proto::numbers::NumberAssigned {
             license_id: self.license_id.to_string(),
             number: self.number.as_str().to_owned(),
             carrier: self.carrier.to_string(),
             assigned_at: Some(to_timestamp(self.assigned_at)),
-            version: self.version,
+            version,
         }
+    }
+}
+
+/// What the other services are told of a company.
+pub(crate) fn company_event(
+    license_id: &LicenseId,
+    company: &Company,
+    changed_at: DateTime<Utc>,
+    version: u64,
+) -> proto::numbers::CompanyChanged {
+    proto::numbers::CompanyChanged {
+        license_id: license_id.to_string(),
+        company_name: company.name.as_str().to_owned(),
+        company_phone: company.phone.map(|phone| phone.as_str().to_owned()),
+        changed_at: Some(to_timestamp(changed_at)),
+        version,
     }
 }
 
@@ -82,8 +76,21 @@ pub(crate) struct LicenseSettings {
     pub(crate) company: Company,
     /// Absent until the first assignment.
     pub(crate) messages_number: Option<MessagesNumber>,
-    /// Absent when a number is assigned.
+    /// Absent when no number is being bought.
     pub(crate) provisioning: Option<Provisioning>,
+    /// Absent: now.
+    pub(crate) next_change_allowed_at: Option<DateTime<Utc>>,
+    /// Where the next number is bought.
+    pub(crate) carrier: CarrierName,
+    /// Why the last Save came to nothing; absent when it did not, and once another one begins.
+    pub(crate) change_error: Option<ChangeError>,
+}
+
+/// Why a Save came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChangeError {
+    pub(crate) setback: Setback,
+    pub(crate) occurred_at: DateTime<Utc>,
 }
 
 /// The number that people see and write to.
@@ -94,7 +101,7 @@ pub(crate) struct MessagesNumber {
     pub(crate) assigned_at: DateTime<Utc>,
 }
 
-/// Where the purchase of the first number stands.
+/// Where the purchase of a number stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Provisioning {
     pub(crate) step: Step,
@@ -122,8 +129,12 @@ impl From<LicenseSettings> for proto::numbers::Settings {
                 last_error: provisioning.last_error.map(|setback| setback.as_str().to_owned()),
                 next_attempt_at: Some(to_timestamp(provisioning.next_attempt_at)),
             }),
-            // The first assignment does not count (rule 4), and there is no other yet.
-            next_change_allowed_at: None,
+            next_change_allowed_at: settings.next_change_allowed_at.map(to_timestamp),
+            carrier: settings.carrier.to_string(),
+            last_change_error: settings.change_error.map(|error| proto::numbers::ChangeError {
+                code: error.setback.as_str().to_owned(),
+                occurred_at: Some(to_timestamp(error.occurred_at)),
+            }),
         }
     }
 }
@@ -131,23 +142,6 @@ impl From<LicenseSettings> for proto::numbers::Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn search(phone: Option<&str>) -> Vec<Option<String>> {
-        let phone = phone.map(|phone| PhoneNumber::parse(phone).unwrap());
-        plan_search(phone).into_iter().map(|area_code| area_code.map(|area_code| area_code.to_string())).collect()
-    }
-
-    #[test]
-    fn a_number_is_looked_for_in_the_area_code_of_the_company_phone_then_anywhere() {
-        assert_eq!(search(Some("+14152345678")), [Some("415".to_owned()), None]);
-    }
-
-    #[test]
-    fn without_a_united_states_area_code_any_number_of_the_united_states_will_do() {
-        for phone in [None, Some("+14165550123"), Some("+18005551212"), Some("+17875550123"), Some("+15005550006")] {
-            assert_eq!(search(phone), [None], "{phone:?}");
-        }
-    }
 
     #[test]
     fn only_valid_north_american_numbers_are_accepted_as_company_phone() {

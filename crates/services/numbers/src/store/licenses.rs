@@ -1,13 +1,30 @@
 //! Licenses and what their settings show.
 
 use chrono::{DateTime, Utc};
-use domain::{LicenseId, PhoneNumber};
+use domain::{CarrierName, LicenseId, PhoneNumber};
 use sqlx::{PgConnection, PgTransaction};
 
-use super::{Store, read_attempts, read_carrier, read_company_name, read_number};
+use super::routes::mark_stale;
+use super::{
+    Store, is_ours, lock_number, read_attempts, read_carrier, read_company_name, read_number, read_setback,
+    read_version,
+};
 use crate::error::{Error, StoreError};
-use crate::model::acquisition::{Setback, Step};
-use crate::model::license::{Company, LicenseSettings, MessagesNumber, Provisioning};
+use crate::model::acquisition::{Purpose, Step};
+use crate::model::license::{ChangeError, Company, LicenseSettings, MessagesNumber, Provisioning, company_event};
+use crate::model::save::next_change_allowed_at;
+
+/// What somebody says a license is.
+#[derive(Clone, Debug)]
+pub(crate) struct LicenseChange {
+    pub(crate) license_id: LicenseId,
+    pub(crate) company: Company,
+    /// Absent: as it is, and `default_carrier` for a new license.
+    pub(crate) carrier: Option<CarrierName>,
+    pub(crate) default_carrier: CarrierName,
+    /// Without it, a missing license is an error.
+    pub(crate) create: bool,
+}
 
 /// What became of a license.
 #[derive(Clone, Debug)]
@@ -18,52 +35,56 @@ pub(crate) struct Recorded {
 }
 
 impl Store {
-    /// Creates or updates a license in one transaction; a new one gets its acquisition in the same (rule 1).
-    /// Without `create` a missing license is an error.
-    pub(crate) async fn record_license(
-        &self,
-        license_id: &LicenseId,
-        company: &Company,
-        create: bool,
-        now: DateTime<Utc>,
-    ) -> Result<Recorded, Error> {
+    /// Creates or updates a license in one transaction; a new one gets its acquisition in the same (rule 1). What really
+    /// changed is an event.
+    pub(crate) async fn record_license(&self, change: &LicenseChange, now: DateTime<Utc>) -> Result<Recorded, Error> {
         let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
-        let created = create && insert_license(&mut tx, license_id, company, now).await?;
-        if created {
-            insert_acquisition(&mut tx, license_id, now).await?;
-        } else if !update_license(&mut tx, license_id, company, now).await? {
-            return Err(Error::LicenseNotFound);
+        let created = change.create && insert_license(&mut tx, change, now).await?;
+        let version = if created {
+            insert_acquisition(&mut tx, change, now).await?;
+            Some(1)
+        } else {
+            update_license(&mut tx, change, now).await?
+        };
+        if let Some(phone) = change.company.phone {
+            lock_number(&mut tx, phone).await?;
+            if is_ours(&mut tx, phone).await? {
+                return Err(Error::CompanyPhoneIsAMessagesNumber);
+            }
         }
-        if let Some(phone) = company.phone
-            && is_messages_number(&mut tx, phone).await?
-        {
-            return Err(Error::CompanyPhoneIsAMessagesNumber);
+        if let Some(version) = version {
+            let event = company_event(&change.license_id, &change.company, now, version);
+            bus::outbox::record(&mut tx, &[event], now).await.map_err(StoreError::from)?;
         }
-        let settings = find_settings(&mut tx, license_id).await?.ok_or(Error::LicenseNotFound)?;
+        let settings = find_settings(&mut tx, &change.license_id, now).await?.ok_or(Error::LicenseNotFound)?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(Recorded { created, settings })
     }
 
-    pub(crate) async fn get_settings(&self, license_id: &LicenseId) -> Result<LicenseSettings, Error> {
+    pub(crate) async fn get_settings(
+        &self,
+        license_id: &LicenseId,
+        now: DateTime<Utc>,
+    ) -> Result<LicenseSettings, Error> {
         let mut connection = self.pool.acquire().await.map_err(StoreError::from)?;
-        find_settings(&mut connection, license_id).await?.ok_or(Error::LicenseNotFound)
+        find_settings(&mut connection, license_id, now).await?.ok_or(Error::LicenseNotFound)
     }
 }
 
 /// False when it exists already.
 async fn insert_license(
     tx: &mut PgTransaction<'_>,
-    license_id: &LicenseId,
-    company: &Company,
+    change: &LicenseChange,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let inserted = sqlx::query!(
-        "insert into licenses (license_id, company_name, company_phone, created_at, updated_at)
-         values ($1, $2, $3, $4, $4)
+        "insert into licenses (license_id, company_name, company_phone, carrier, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $5)
          on conflict on constraint licenses_pkey do nothing",
-        license_id.as_str(),
-        company.name.as_str(),
-        company.phone.as_ref().map(PhoneNumber::as_str),
+        change.license_id.as_str(),
+        change.company.name.as_str(),
+        change.company.phone.as_ref().map(PhoneNumber::as_str),
+        change.carrier.unwrap_or(change.default_carrier).as_str(),
         now,
     )
     .execute(&mut **tx)
@@ -71,34 +92,74 @@ async fn insert_license(
     Ok(inserted.rows_affected() == 1)
 }
 
-/// False when there is none.
+/// The new version of what the company says about itself; none when it says the same.
 async fn update_license(
     tx: &mut PgTransaction<'_>,
-    license_id: &LicenseId,
-    company: &Company,
+    change: &LicenseChange,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let updated = sqlx::query!(
-        "update licenses set company_name = $2, company_phone = $3, updated_at = $4 where license_id = $1",
+) -> Result<Option<u64>, Error> {
+    let license_id = &change.license_id;
+    let old = sqlx::query!(
+        "select company_name, company_phone, carrier from licenses where license_id = $1 for no key update",
         license_id.as_str(),
-        company.name.as_str(),
-        company.phone.as_ref().map(PhoneNumber::as_str),
-        now,
     )
-    .execute(&mut **tx)
-    .await?;
-    Ok(updated.rows_affected() == 1)
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(StoreError::from)?
+    .ok_or(Error::LicenseNotFound)?;
+    let phone = change.company.phone.as_ref().map(PhoneNumber::as_str);
+    let phone_changed = old.company_phone.as_deref() != phone;
+    let company_changed = phone_changed || old.company_name != change.company.name.as_str();
+    let carrier = change.carrier.map(CarrierName::as_str).filter(|carrier| *carrier != old.carrier);
+    if !company_changed && carrier.is_none() {
+        return Ok(None);
+    }
+    let version = sqlx::query_scalar!(
+        "update licenses
+         set company_name = $2, company_phone = $3, carrier = coalesce($4, carrier), updated_at = $5,
+             version = version + case when $6 then 1 else 0 end
+         where license_id = $1
+         returning version",
+        license_id.as_str(),
+        change.company.name.as_str(),
+        phone,
+        carrier,
+        now,
+        company_changed,
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(StoreError::from)?;
+    if let Some(carrier) = carrier {
+        // A first number that is not chosen yet is the next number.
+        sqlx::query!(
+            "update acquisitions set carrier = $2 where license_id = $1 and step = $3",
+            license_id.as_str(),
+            carrier,
+            Step::Searching.as_str(),
+        )
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::from)?;
+    }
+    if phone_changed {
+        mark_stale(tx, license_id, now).await?;
+    }
+    Ok(if company_changed { Some(read_version(version)?) } else { None })
 }
 
 async fn insert_acquisition(
     tx: &mut PgTransaction<'_>,
-    license_id: &LicenseId,
+    change: &LicenseChange,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into acquisitions (license_id, step, skipped, attempts, next_attempt_at, created_at)
-         values ($1, $2, '{}', 0, $3, $3)",
-        license_id.as_str(),
+        "insert into acquisitions
+             (license_id, purpose, carrier, step, in_doubt, skipped, attempts, next_attempt_at, created_at)
+         values ($1, $2, $3, $4, false, '{}', 0, $5, $5)",
+        change.license_id.as_str(),
+        Purpose::First.as_str(),
+        change.carrier.unwrap_or(change.default_carrier).as_str(),
         Step::Searching.as_str(),
         now,
     )
@@ -107,25 +168,14 @@ async fn insert_acquisition(
     Ok(())
 }
 
-/// Assigned to any license, or about to be.
-async fn is_messages_number(tx: &mut PgTransaction<'_>, number: PhoneNumber) -> Result<bool, StoreError> {
-    let is = sqlx::query_scalar!(
-        r#"select exists (select from messages_numbers where number = $1)
-               or exists (select from acquisitions where number = $1) as "is!""#,
-        number.as_str(),
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(is)
-}
-
-async fn find_settings(
+pub(super) async fn find_settings(
     connection: &mut PgConnection,
     license_id: &LicenseId,
+    now: DateTime<Utc>,
 ) -> Result<Option<LicenseSettings>, StoreError> {
     let row = sqlx::query!(
-        r#"select l.company_name, l.company_phone,
-                  m.number as "number?", m.carrier as "carrier?", m.assigned_at as "assigned_at?",
+        r#"select l.company_name, l.company_phone, l.carrier, l.last_changed_at, l.change_error, l.change_error_at,
+                  m.number as "number?", m.carrier as "number_carrier?", m.assigned_at as "assigned_at?",
                   a.step as "step?", a.attempts as "attempts?", a.last_error as "last_error?",
                   a.next_attempt_at as "next_attempt_at?"
            from licenses l
@@ -142,7 +192,7 @@ async fn find_settings(
         name: read_company_name(&row.company_name)?,
         phone: row.company_phone.as_deref().map(read_number).transpose()?,
     };
-    let messages_number = match (row.number, row.carrier, row.assigned_at) {
+    let messages_number = match (row.number, row.number_carrier, row.assigned_at) {
         (Some(number), Some(carrier), Some(assigned_at)) => {
             Some(MessagesNumber { number: read_number(&number)?, carrier: read_carrier(&carrier)?, assigned_at })
         }
@@ -157,9 +207,17 @@ async fn find_settings(
         }),
         _ => None,
     };
-    Ok(Some(LicenseSettings { license_id: license_id.clone(), company, messages_number, provisioning }))
-}
-
-fn read_setback(text: &str) -> Result<Setback, StoreError> {
-    Setback::find(text).ok_or(StoreError::Unreadable { what: "setback" })
+    let change_error = match (row.change_error, row.change_error_at) {
+        (Some(setback), Some(occurred_at)) => Some(ChangeError { setback: read_setback(&setback)?, occurred_at }),
+        _ => None,
+    };
+    Ok(Some(LicenseSettings {
+        license_id: license_id.clone(),
+        company,
+        messages_number,
+        provisioning,
+        next_change_allowed_at: next_change_allowed_at(row.last_changed_at, now),
+        carrier: read_carrier(&row.carrier)?,
+        change_error,
+    }))
 }

@@ -1,0 +1,152 @@
+//! Texts and their receipts.
+//!
+//! Texts keep every character (rule 14), with one exception: U+0000, which no text message can hold and PostgreSQL
+//! cannot store, becomes U+FFFD here, once, so that it stops no consumer.
+
+use carriers::{InboundMessage, MalformedWebhook, Receipt, ReceiptStatus};
+use chrono::{DateTime, Utc};
+use domain::{CarrierName, MessageStatus};
+use proto::ingest::{Error, Media, MessageReceived, ReceiptReceived};
+
+use super::{Identified, check_carrier_id};
+
+/// `ingest.message.received.v1`, with id `<carrier>:<carrier's message id>`.
+pub(crate) fn message_received(
+    carrier: CarrierName,
+    message: InboundMessage,
+    now: DateTime<Utc>,
+) -> Result<Identified<MessageReceived>, MalformedWebhook> {
+    check_carrier_id(&message.carrier_message_id, "carrier_message_id")?;
+    let media = message
+        .media
+        .into_iter()
+        .map(|item| Media { url: item.url.into(), content_type: without_nul(item.content_type) });
+    Ok(Identified {
+        event_id: format!("{carrier}:{}", message.carrier_message_id),
+        event: MessageReceived {
+            carrier: carrier.to_string(),
+            carrier_message_id: message.carrier_message_id,
+            from: message.from.as_str().to_owned(),
+            to: message.to.as_str().to_owned(),
+            body: without_nul(message.body),
+            media: media.collect(),
+            received_at: Some(proto::to_timestamp(now)),
+        },
+    })
+}
+
+/// `ingest.receipt.received.v1`, with id `<carrier>:<carrier's message id>:<status>`.
+///
+/// Carriers' words that mean the same to us (`queued` and `sending`) are the same event.
+pub(crate) fn receipt_received(
+    carrier: CarrierName,
+    receipt: Receipt,
+    now: DateTime<Utc>,
+) -> Result<Identified<ReceiptReceived>, MalformedWebhook> {
+    check_carrier_id(&receipt.carrier_message_id, "carrier_message_id")?;
+    let status = message_status(receipt.status);
+    Ok(Identified {
+        event_id: format!("{carrier}:{}:{status}", receipt.carrier_message_id),
+        event: ReceiptReceived {
+            carrier: carrier.to_string(),
+            carrier_message_id: receipt.carrier_message_id,
+            message_id: receipt.message_id.to_string(),
+            status: status.to_string(),
+            error: receipt.error.map(|refusal| Error { code: refusal.code.to_owned(), detail: refusal.detail }),
+            received_at: Some(proto::to_timestamp(now)),
+        },
+    })
+}
+
+/// The word of the design for what the carrier reports.
+fn message_status(status: ReceiptStatus) -> MessageStatus {
+    match status {
+        ReceiptStatus::Sending => MessageStatus::Sending,
+        ReceiptStatus::Sent => MessageStatus::Sent,
+        ReceiptStatus::Delivered => MessageStatus::Delivered,
+        ReceiptStatus::Undelivered => MessageStatus::Undelivered,
+        ReceiptStatus::Failed => MessageStatus::Failed,
+        ReceiptStatus::Canceled => MessageStatus::Canceled,
+    }
+}
+
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use carriers::InboundMedia;
+    use domain::{Id, PhoneNumber};
+
+    use super::*;
+
+    fn message(body: &str) -> InboundMessage {
+        InboundMessage {
+            carrier_message_id: "SM1".to_owned(),
+            from: PhoneNumber::from_e164("+14155550123").unwrap(),
+            to: PhoneNumber::from_e164("+16465550111").unwrap(),
+            body: body.to_owned(),
+            media: Vec::new(),
+            segments: None,
+        }
+    }
+
+    fn receipt(status: ReceiptStatus) -> Receipt {
+        Receipt { message_id: Id::new(), carrier_message_id: "SM1".to_owned(), status, error: None }
+    }
+
+    fn received(message: InboundMessage) -> Result<Identified<MessageReceived>, MalformedWebhook> {
+        message_received(CarrierName::Twilio, message, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn message_texts_keep_every_character() {
+        for text in ["", " both ends ", "a\r\nb\tc\u{1}", "«ünï» 日本 😀 🏳️‍🌈 e\u{301}", "\u{feff}\u{202e}x\u{200d}"]
+        {
+            assert_eq!(received(message(text)).unwrap().event.body, text);
+        }
+    }
+
+    #[test]
+    fn a_nul_that_postgresql_cannot_store_becomes_a_replacement_character() {
+        let mut message = message("a\0b\0");
+        let url = url::Url::parse("https://api.twilio.com/Media/ME1").unwrap();
+        message.media = vec![InboundMedia { url, content_type: "image/\0png".to_owned() }];
+        let event = received(message).unwrap().event;
+        assert_eq!(event.body, "a\u{fffd}b\u{fffd}");
+        assert_eq!(event.media[0].content_type, "image/\u{fffd}png");
+    }
+
+    #[test]
+    fn a_message_has_the_same_id_whatever_else_differs() {
+        let first = received(message("one")).unwrap();
+        let again = received(message("two")).unwrap();
+        assert_eq!(first.event_id, "twilio:SM1");
+        assert_eq!(first.event_id, again.event_id);
+    }
+
+    #[test]
+    fn every_status_of_a_receipt_is_an_event_of_its_own_in_the_words_of_the_design() {
+        for (status, word) in [
+            (ReceiptStatus::Sending, "sending"),
+            (ReceiptStatus::Sent, "sent"),
+            (ReceiptStatus::Delivered, "delivered"),
+            (ReceiptStatus::Undelivered, "undelivered"),
+            (ReceiptStatus::Failed, "failed"),
+            (ReceiptStatus::Canceled, "canceled"),
+        ] {
+            let identified = receipt_received(CarrierName::Twilio, receipt(status), DateTime::UNIX_EPOCH).unwrap();
+            assert_eq!(identified.event.status, word);
+            assert_eq!(identified.event_id, format!("twilio:SM1:{word}"));
+        }
+    }
+
+    #[test]
+    fn an_id_that_could_not_stand_in_a_header_is_refused() {
+        for id in ["", "SM1\r\nNats-Rollup: all", "SM 1", "SMé", &"S".repeat(129)] {
+            let message = InboundMessage { carrier_message_id: id.to_owned(), ..message("x") };
+            assert_eq!(received(message).unwrap_err(), MalformedWebhook::InvalidField("carrier_message_id"), "{id:?}");
+        }
+    }
+}
