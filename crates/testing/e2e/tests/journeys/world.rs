@@ -6,12 +6,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use carriers::twilio::signature;
 use chassis::Secret;
-use leaseline::client::{Api, Event, Phones};
+use domain::CarrierName;
+use leaseline::client::{Answer, Api, Event, Phones};
 use leaseline::stack::{Options, Stack};
 use leaseline::token::Signer;
+use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Gate;
 use tokio::sync::mpsc;
+
+/// Calls ring there. Belongs to nobody.
+pub const COMPANY_PHONE: &str = "+14155550199";
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,6 +32,8 @@ pub struct World {
 #[derive(Clone)]
 pub struct Outside {
     pub number: String,
+    /// May change the settings.
+    pub adam: Api,
     pub mia: Api,
     pub noah: Api,
     pub phones: Phones,
@@ -49,8 +56,13 @@ pub fn phone(n: usize) -> String {
 }
 
 impl World {
-    /// A stack with one license that has its number, and `people` people.
+    /// A stack with one license that has its number at Twilio, and `people` people.
     pub async fn start(replicas: usize, people: usize) -> Self {
+        Self::start_at(CarrierName::Twilio, replicas, people).await
+    }
+
+    /// The same, with a number at this carrier.
+    pub async fn start_at(carrier: CarrierName, replicas: usize, people: usize) -> Self {
         super::secrecy::capture_logs();
         let database_url = testkit::engine("LEASELINE_TEST_DATABASE_URL");
         let nats_url = testkit::engine("LEASELINE_TEST_NATS_URL");
@@ -62,7 +74,9 @@ impl World {
             ("LEASELINE_PACE_SEGMENTS_PER_SECOND", "0"),
             ("LEASELINE_FEED_HEADS_INTERVAL_MS", "1000"),
             ("LEASELINE_DELIVERY_ATTEMPT_DEADLINE_MS", "4000"),
-            ("LEASELINE_TWILIO_REQUEST_TIMEOUT_MS", "2000"),
+            ("LEASELINE_TWILIO_REQUEST_TIMEOUT_MS", "1000"),
+            ("LEASELINE_TELNYX_REQUEST_TIMEOUT_MS", "1000"),
+            ("LEASELINE_LOOKUP_TIMEOUT_MS", "1000"),
         ];
         let options = Options {
             database_prefix: format!("journey_{id}_"),
@@ -76,9 +90,11 @@ impl World {
         let license = format!("lic-{id}");
         let gateway = &stack.gateway_urls[0];
         let backend = Api::new(gateway, &signer.sign("", "service", "backend", "Backend").unwrap());
+        let adam = Api::new(gateway, &signer.sign(&license, "admin", "adam", "Adam Admin").unwrap());
         let mia = Api::new(gateway, &signer.sign(&license, "manager", "mia", "Mia Manager").unwrap());
         let noah = Api::new(gateway, &signer.sign(&license, "manager", "noah", "Noah Manager").unwrap());
-        let company = json!({ "company_name": "Journey Homes", "company_phone": "+14155550199" });
+        let company =
+            json!({ "company_name": "Journey Homes", "company_phone": COMPANY_PHONE, "carrier": carrier.as_str() });
         backend.put(&format!("/v1/licenses/{license}"), &company).await.expect("the license is created");
         for n in 0..people {
             let person = json!({ "kind": "tenant", "name": format!("Tenant {n}"), "phones": [phone(n)] });
@@ -91,6 +107,7 @@ impl World {
         let phones = Phones::new(&stack.simulator_url);
         let outside = Outside {
             number,
+            adam,
             mia,
             noah,
             phones,
@@ -136,14 +153,52 @@ impl Outside {
         assert_eq!(answer["webhook_status"], 200, "{answer}");
     }
 
+    /// The license's messages number as the settings show it now.
+    pub async fn settings(&self) -> Value {
+        self.mia.get("/v1/settings").await.expect("the settings are shown")
+    }
+
+    /// Generates a number.
+    pub async fn generate(&self, area_code: Option<&str>) -> Answer {
+        let body = json!({ "area_code": area_code });
+        self.adam.call(Method::POST, "/v1/number/candidates", Some(&body)).await.expect("the gateway answers")
+    }
+
+    /// Saves a candidate.
+    pub async fn save(&self, candidate: &Value) -> Answer {
+        let body = json!({ "candidate_id": candidate["candidate_id"] });
+        self.adam.call(Method::PUT, "/v1/number", Some(&body)).await.expect("the gateway answers")
+    }
+
+    /// The numbers that the carriers' accounts own.
+    pub async fn owned(&self) -> Vec<String> {
+        let answer = self.phones.get("/_sim/numbers").await.expect("the simulator answers");
+        let numbers = answer["numbers"].as_array().cloned().unwrap_or_default();
+        numbers.iter().filter_map(|owned| Some(owned["phone_number"].as_str()?.to_owned())).collect()
+    }
+
+    /// Waits until exactly this number is owned at the carriers.
+    pub async fn wait_until_owned_is(&self, number: &str) {
+        testkit::eventually("one owned number", async || {
+            let owned = self.owned().await;
+            if owned == [number] { Ok(()) } else { Err(owned) }
+        })
+        .await;
+    }
+
     /// A webhook as the carrier makes it. Every replica of ingest stands behind the one public address.
     pub fn webhook(&self, replica: usize, sid: &str, n: usize, body: &str) -> reqwest::RequestBuilder {
+        self.webhook_to(&self.number, replica, sid, n, body)
+    }
+
+    /// The same, to any number.
+    pub fn webhook_to(&self, to: &str, replica: usize, sid: &str, n: usize, body: &str) -> reqwest::RequestBuilder {
         const PATH: &str = "/webhooks/twilio/message";
         let form = [
             ("MessageSid", sid),
             ("AccountSid", leaseline::stack::ACCOUNT_SID),
             ("From", &phone(n)),
-            ("To", &self.number),
+            ("To", to),
             ("Body", body),
         ];
         let signature = signature::sign(&self.twilio_auth_token, &format!("{}{PATH}", self.ingests[0]), &form);
