@@ -1,9 +1,10 @@
-//! `leaseline bench`: the two hot paths and the ceilings of this machine, in one run.
+//! `leaseline bench`: the two hot paths, answered calls, and the ceilings of this machine, in one run.
 //!
 //! Everything is in one process on loopback: load generator, five services, simulator, and beside it fresh engines
 //! that sync as in production. Every text is unique and is checked to arrive exactly once. Each phase is bounded in
 //! count and in time and says so when its time ran out; the whole run stays below four minutes.
 
+mod calls;
 mod ceilings;
 mod inbound;
 mod ledger;
@@ -22,8 +23,9 @@ use anyhow::{Context as _, Result, bail};
 use self::ledger::{Ledger, Percentiles};
 use self::load::Load;
 use self::machine::Machine;
-use self::report::{Path, Report};
+use self::report::{Calls, Path, Report};
 use self::world::World;
+use crate::stack::Service;
 
 /// Webhooks at a time, of a busy carrier.
 const WEBHOOKS_AT_A_TIME: usize = 256;
@@ -33,6 +35,9 @@ const SENDS_AT_A_TIME: usize = 64;
 const WARM_UP: usize = world::LICENSES * world::PEOPLE;
 /// Of the phase at half the sustained rate.
 const STEADY: Duration = Duration::from_secs(10);
+/// Calls a second, beside the texts of the steady phase: of a hundred thousand licenses, each is called 170 times a day.
+const CALLS_PER_SECOND: f64 = 200.0;
+const CALLS: usize = 1_000;
 /// At most for each phase.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(15);
 const SATURATED_LIMIT: Duration = Duration::from_secs(40);
@@ -73,13 +78,14 @@ pub async fn run(options: Options) -> Result<()> {
 
 async fn measure(options: &Options, progress: &Progress) -> Result<Report> {
     progress.say("starting PostgreSQL, nats-server, the simulator and the five services, with fresh data");
-    let world = World::start(&options.dir, options.engines.clone()).await?;
+    let mut world = World::start(&options.dir, options.engines.clone()).await?;
     let machine = Machine::look(&options.dir, world.engine_versions().await?)?;
     let inbound = measure_inbound(&world, progress, usize::try_from(options.messages)?).await?;
+    let calls = measure_calls(&mut world, progress, &inbound).await?;
     let outbound = measure_outbound(&world, progress, usize::try_from(options.sends)?).await?;
     progress.say("stopping");
     world.end().await?;
-    Ok(Report { machine, command: options.command.clone(), inbound, outbound })
+    Ok(Report { machine, command: options.command.clone(), inbound, calls, outbound })
 }
 
 async fn measure_inbound(world: &World, progress: &Progress, count: usize) -> Result<Path> {
@@ -94,6 +100,24 @@ async fn measure_inbound(world: &World, progress: &Progress, count: usize) -> Re
     progress.say("ceilings of inbound");
     let ceilings = ceilings::of_inbound(world).await?;
     Ok(Path { saturated, at_a_time: WEBHOOKS_AT_A_TIME, steady, ceilings })
+}
+
+/// While texts come in at half the sustained rate, and while the numbers service is down: calls need neither quiet nor
+/// company.
+async fn measure_calls(world: &mut World, progress: &Progress, texts: &Path) -> Result<Calls> {
+    progress.say(&format!("calls: {CALLS}, {CALLS_PER_SECOND}/s, beside texts at half the rate; numbers is down"));
+    world.stack.kill_service(Service::Numbers, 0).await;
+    let (half, _) = plan_steady(&texts.saturated);
+    let Load::Steady { per_second } = half else { bail!("the texts have no rate") };
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let beside = plan_count(per_second, Duration::from_secs_f64(CALLS as f64 / CALLS_PER_SECOND));
+    let load = Load::Steady { per_second: CALLS_PER_SECOND };
+    let (texts, answers) = tokio::try_join!(
+        inbound::measure(world, progress, "in-call", beside, half, STEADY_LIMIT),
+        calls::measure(world, CALLS, load, STEADY_LIMIT),
+    )?;
+    world.stack.start_service(Service::Numbers, 0).await?;
+    Ok(Calls { per_second: CALLS_PER_SECOND, texts_per_second: texts.per_second(), answers })
 }
 
 async fn measure_outbound(world: &World, progress: &Progress, count: usize) -> Result<Path> {
@@ -123,9 +147,12 @@ async fn settle(world: &World, progress: &Progress) -> Result<()> {
 /// Half the sustained rate, for ten seconds.
 fn plan_steady(saturated: &Measured) -> (Load, usize) {
     let per_second = (saturated.per_second() / 2.0).max(1.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive, small number")]
-    let count = (per_second * STEADY.as_secs_f64()).ceil() as usize;
-    (Load::Steady { per_second }, count)
+    (Load::Steady { per_second }, plan_count(per_second, STEADY))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive, small number")]
+fn plan_count(per_second: f64, duration: Duration) -> usize {
+    (per_second * duration.as_secs_f64()).ceil() as usize
 }
 
 /// What a phase brought.

@@ -17,6 +17,15 @@ pub(super) struct Path {
     pub(super) ceilings: Ceilings,
 }
 
+/// Calls that were answered with the company's phone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Calls {
+    pub(super) per_second: f64,
+    /// Beside them.
+    pub(super) texts_per_second: f64,
+    pub(super) answers: Percentiles,
+}
+
 /// One run.
 #[derive(Debug, Clone)]
 pub(super) struct Report {
@@ -24,6 +33,7 @@ pub(super) struct Report {
     /// How to repeat it.
     pub(super) command: String,
     pub(super) inbound: Path,
+    pub(super) calls: Calls,
     pub(super) outbound: Path,
 }
 
@@ -33,7 +43,16 @@ impl Report {
         let inbound =
             section("Inbound: signed webhook → PostgreSQL and the manager's feed", "webhook → SSE", &self.inbound);
         let outbound = section("Outbound: POST /v1/messages → taken by the carrier", "POST → taken", &self.outbound);
-        format!("{inbound}\n{outbound}")
+        let Calls { per_second, texts_per_second, answers } = self.calls;
+        let calls = format!(
+            "## Calls: signed voice webhook → the company's phone\n\n| result | | |\n|---|---:|---:|\n\
+             | answer, {}/s, beside {} texts a second, the numbers service down | {} | {} |\n",
+            grouped(per_second),
+            grouped(texts_per_second),
+            p50(answers),
+            p99(answers),
+        );
+        format!("{inbound}\n{calls}\n{outbound}")
     }
 
     /// The whole page.

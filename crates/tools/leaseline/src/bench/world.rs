@@ -208,9 +208,9 @@ async fn remove_leftovers(admin: &PgPool, nats: &async_nats::Client) -> Result<(
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(admin).await?;
     }
     let jetstream = async_nats::jetstream::new(nats.clone());
-    let prefix = format!("{}_", NAMESPACE.to_uppercase());
+    let prefixes = ["", "KV_"].map(|kind| format!("{kind}{}_", NAMESPACE.to_uppercase()));
     let names: Vec<String> = jetstream.stream_names().try_collect().await?;
-    for name in names.iter().filter(|name| name.starts_with(&prefix)) {
+    for name in names.iter().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
         jetstream.delete_stream(name).await?;
     }
     Ok(())
