@@ -220,7 +220,7 @@ impl Bus {
     }
 
     /// Waits until the catalogue is declared by this process.
-    pub(crate) async fn declared(&self) {
+    pub async fn declared(&self) {
         // The sender lives in `self`: this cannot fail while we wait.
         let _ = self.declared.subscribe().wait_for(|declared| *declared).await;
     }

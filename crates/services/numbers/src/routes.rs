@@ -54,6 +54,7 @@ impl RoutePublisher {
 
     /// Runs until `stopping`.
     pub(crate) async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        let _ = stopping.run_until_cancelled(self.bus.declared()).await;
         let mut recount_at = Instant::now();
         while !stopping.is_cancelled() {
             match self.work(&mut recount_at).await {

@@ -66,7 +66,11 @@ impl Saver {
         let start = Instant::now();
         let now = self.clock.now();
         match self.store.begin_save(license_id, candidate_id, now + self.acquirer.lease(), now).await? {
-            SaveBegun::Done | SaveBegun::Joined => {}
+            // Whatever else is under way: it is the number.
+            SaveBegun::Done => {
+                return Ok(Saved { settings: self.store.get_settings(license_id, now).await?, done: true });
+            }
+            SaveBegun::Joined => {}
             SaveBegun::Begun(acquisition) => {
                 tracing::info!(%license_id, "a change of number begins");
                 if let Some(number) = acquisition.chosen {

@@ -284,7 +284,7 @@ mod tests {
             {"id":"1","phone_number":"+14155550124","customer_reference":"acme-1","status":"active"},
             {"id":"2","phone_number":"+14155550123","customer_reference":"acme-1","status":"deleted"},
             {"id":"3","phone_number":"+14155550123","customer_reference":"","status":"active"}]}"#;
-        let server = Scripted::start(&[NOTHING, Act::Answer(200, "", MANY)]).await;
+        let server = Scripted::start(&[NOTHING, Act::Answer(200, "", MANY), NOTHING]).await;
         let found = telnyx_at(&server.url).find_owned_number(&number("+14155550123"), &license()).await.unwrap();
         assert_eq!(found, Some(OwnedNumber { license_id: None, ..owned("3", "+14155550123") }));
         assert_eq!(server.requests()[1].path(), "GET /v2/phone_numbers");
@@ -304,7 +304,7 @@ mod tests {
             (r#"{"data":[{"id":"1","phone_number":"+14155550123","status":"deleted"}]}"#, Some(false)),
             (r#"{"data":[{"id":"1","phone_number":"+14155550123","status":"ported-out"}]}"#, Some(false)),
         ] {
-            let server = Scripted::start(&[NOTHING, Act::Answer(200, "", answer)]).await;
+            let server = Scripted::start(&[NOTHING, Act::Answer(200, "", answer), NOTHING]).await;
             let found = telnyx_at(&server.url).find_owned_number(&number("+14155550123"), &license()).await;
             match expected {
                 Some(ours) => assert_eq!(found.unwrap().is_some(), ours, "{answer}"),

@@ -120,8 +120,13 @@ async fn settle(rest: &Rest, order: &NumberOrder, setup: &Setup, mut placed: Pla
             Ok(Some((Standing::Ours, owned))) if owned.license_id.as_ref() == Some(&order.license_id) => {
                 return Ok(owned);
             }
-            // The order's tag should be the number's. If Telnyx does not pass it on, we do.
-            Ok(Some((Standing::Ours, owned))) => return numbers::set_voice_and_tag(rest, &owned, order, setup).await,
+            // The order's tag should be the number's. If Telnyx does not pass it on, we do. The number is bought:
+            // no answer to that makes it one that is not.
+            Ok(Some((Standing::Ours, owned))) => {
+                let tagged = numbers::set_voice_and_tag(rest, &owned, order, setup).await;
+                return tagged
+                    .map_err(|error| CallError::Unknown { cause: format!("bought, and not tagged: {error}") });
+            }
             _ => wait(&mut pause).await,
         }
     }
@@ -174,10 +179,24 @@ pub(super) async fn find_owned(
         return Err(CallError::Unknown { cause: STILL_OPEN.into() });
     }
     match numbers::find(rest, number).await? {
+        // Bought, and whoever did so came no further: the order says for whom.
+        Some((Standing::Ours, owned)) if owned.license_id.is_none() => {
+            let ordered = is_ordered(rest, number, license_id).await?;
+            Ok(Some(OwnedNumber { license_id: ordered.then(|| license_id.clone()), ..owned }))
+        }
         Some((Standing::Ours, owned)) => Ok(Some(owned)),
         Some((Standing::Open, _)) => Err(CallError::Unknown { cause: STILL_OPEN.into() }),
         Some((Standing::Gone, _)) | None => Ok(None),
     }
+}
+
+/// Has an order of this license bought exactly this number?
+async fn is_ordered(rest: &Rest, number: &PhoneNumber, license_id: &LicenseId) -> Result<bool, CallError> {
+    let orders: Vec<Placed> =
+        list(rest, "number_orders", &[("filter[customer_reference]", license_id.as_str())]).await?;
+    Ok(orders.iter().any(|placed| {
+        !placed.phone_numbers.is_empty() && placed.may_be_for(number) && placed.progress(number) == Progress::Bought
+    }))
 }
 
 #[cfg(test)]
@@ -211,6 +230,8 @@ mod tests {
         "",
         r#"{"data":[{"id":"1","phone_number":"+14155550123","customer_reference":"acme-1","status":"active"}]}"#,
     );
+    const UNTAGGED: Act =
+        Act::Answer(200, "", r#"{"data":[{"id":"1","phone_number":"+14155550123","status":"active"}]}"#);
     const SEARCH_FIRST: Act = Act::Answer(422, "", r#"{"errors":[{"code":"85000"}]}"#);
 
     fn owned() -> OwnedNumber {
@@ -303,12 +324,45 @@ mod tests {
 
     #[tokio::test]
     async fn a_tag_that_the_carrier_does_not_pass_on_is_set() {
-        const UNTAGGED: &str = r#"{"data":[{"id":"1","phone_number":"+14155550123","status":"active"}]}"#;
         const TAGGED: &str = r#"{"data":{"id":"1","phone_number":"+14155550123","customer_reference":"acme-1"}}"#;
-        let (bought, requests) = buy(&[SUCCESS, Act::Answer(200, "", UNTAGGED), Act::Answer(200, "", TAGGED)]).await;
+        let (bought, requests) = buy(&[SUCCESS, UNTAGGED, Act::Answer(200, "", TAGGED)]).await;
         assert_eq!(bought, Ok(owned()));
         assert_eq!(requests[2].path(), "PATCH /v2/phone_numbers/1");
         assert_eq!(requests[2].json()["customer_reference"], "acme-1");
+    }
+
+    /// Refused, throttled or not reached: the number is bought all the same, and must not be given up.
+    #[tokio::test]
+    async fn a_number_that_was_bought_and_cannot_be_tagged_yet_is_unknown() {
+        for act in [Act::Answer(422, "", r#"{"errors":[{"code":"10027"}]}"#), Act::Answer(429, "", ""), Act::HangUp] {
+            let (bought, requests) = buy(&[SUCCESS, UNTAGGED, act]).await;
+            assert!(matches!(bought, Err(CallError::Unknown { .. })), "{bought:?}");
+            assert_eq!(requests[2].path(), "PATCH /v2/phone_numbers/1");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_number_without_a_tag_is_the_license_s_only_if_an_order_of_the_license_bought_it() {
+        const OTHER: Act = Act::Answer(
+            200,
+            "",
+            r#"{"data":[{"id":"o-1","status":"success","phone_numbers":[{"phone_number":"+14155550124","status":"success"}]},
+                {"id":"o-2","status":"failure","phone_numbers":[{"phone_number":"+14155550123","status":"failure"}]}]}"#,
+        );
+        const BOUGHT_IT: Act = Act::Answer(
+            200,
+            "",
+            r#"{"data":[{"id":"o-1","status":"success","phone_numbers":[{"phone_number":"+14155550123","status":"success"}]}]}"#,
+        );
+        for (orders, tag) in [(BOUGHT_IT, Some(license())), (OTHER, None), (NOTHING, None)] {
+            let server = Scripted::start(&[NOTHING, UNTAGGED, orders]).await;
+            let found = telnyx_at(&server.url).find_owned_number(&number("+14155550123"), &license()).await;
+            assert_eq!(found, Ok(Some(OwnedNumber { license_id: tag, ..owned() })));
+            let last = server.requests().remove(2);
+            assert_eq!(last.path(), "GET /v2/number_orders");
+            assert_eq!(last.asked("filter[customer_reference]"), ["acme-1"]);
+            assert!(last.asked("filter[status]").is_empty());
+        }
     }
 
     #[tokio::test]

@@ -137,17 +137,34 @@ async fn ensure_application(rest: &Rest, webhooks: &NumberWebhooks) -> Result<St
         status_callback: webhooks.voice_status_url.as_str(),
         outbound: voice_profile.map(|outbound_voice_profile_id| OutboundSettings { outbound_voice_profile_id }),
     };
+    if let Some(application) = find_application(rest).await? {
+        return set_right(rest, application, &wanted).await;
+    }
+    // Purchases at the same moment would make one each, and what is set later would reach the numbers of only one.
+    let _making = rest.making_application().lock().await;
+    match find_application(rest).await? {
+        Some(application) => set_right(rest, application, &wanted).await,
+        None => put(rest, rest.request(Method::POST, &["texml_applications"]).json(&wanted)).await,
+    }
+}
+
+async fn find_application(rest: &Rest) -> Result<Option<Application>, CallError> {
     let filter = [("filter[friendly_name]", APPLICATION)];
     let applications: Vec<Application> = list(rest, "texml_applications", &filter).await?;
     // The filter matches a part of the name.
     let ours = applications.into_iter().filter(|application| application.friendly_name == APPLICATION);
-    match ours.min_by(|a, b| a.id.cmp(&b.id)) {
-        Some(application) if wanted.is_as(&application) => Ok(application.id),
-        Some(application) => {
-            put(rest, rest.request(Method::PATCH, &["texml_applications", &application.id]).json(&wanted)).await
-        }
-        None => put(rest, rest.request(Method::POST, &["texml_applications"]).json(&wanted)).await,
+    Ok(ours.min_by(|a, b| a.id.cmp(&b.id)))
+}
+
+async fn set_right(
+    rest: &Rest,
+    application: Application,
+    wanted: &ApplicationSettings<'_>,
+) -> Result<String, CallError> {
+    if wanted.is_as(&application) {
+        return Ok(application.id);
     }
+    put(rest, rest.request(Method::PATCH, &["texml_applications", &application.id]).json(wanted)).await
 }
 
 impl ApplicationSettings<'_> {
@@ -254,7 +271,7 @@ mod tests {
         const OTHERS: &str = r#"{"data":[{"id":"mp-0","name":"leaseline acme-10"}]}"#;
         let made =
             [Act::Answer(200, "", r#"{"data":{"id":"mp-1"}}"#), Act::Answer(201, "", r#"{"data":{"id":"app-1"}}"#)];
-        let (found, requests) = ensured(&[Act::Answer(200, "", OTHERS), made[0], NOTHING, made[1]]).await;
+        let (found, requests) = ensured(&[Act::Answer(200, "", OTHERS), made[0], NOTHING, NOTHING, made[1]]).await;
         assert_eq!(found, ids("mp-1", "app-1"));
         assert_eq!(requests[1].path(), "POST /v2/messaging_profiles");
         let profile = json!({
@@ -265,7 +282,7 @@ mod tests {
             "webhook_api_version": "2",
         });
         assert_eq!(requests[1].json(), profile);
-        assert_eq!(requests[3].path(), "POST /v2/texml_applications");
+        assert_eq!(requests[4].path(), "POST /v2/texml_applications");
         let application = json!({
             "friendly_name": "leaseline",
             "voice_url": "https://in.example.com/voice",
@@ -274,7 +291,7 @@ mod tests {
             "status_callback": "https://in.example.com/voice/after",
             "outbound": {"outbound_voice_profile_id": "ovp-1"},
         });
-        assert_eq!(requests[3].json(), application);
+        assert_eq!(requests[4].json(), application);
     }
 
     #[tokio::test]

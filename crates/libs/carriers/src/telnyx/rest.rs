@@ -6,6 +6,7 @@ use chassis::Secret;
 use http::Method;
 use reqwest::RequestBuilder;
 use serde::{Deserialize, de::DeserializeOwned};
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::{SetupError, TelnyxSettings, errors::TABLES};
@@ -18,6 +19,7 @@ pub(super) struct Rest {
     api_key: Secret,
     outbound_voice_profile_id: String,
     order_timeout: Duration,
+    making_application: Mutex<()>,
 }
 
 impl fmt::Debug for Rest {
@@ -43,6 +45,7 @@ impl Rest {
             api_key: settings.api_key.clone(),
             outbound_voice_profile_id: settings.outbound_voice_profile_id.clone(),
             order_timeout: settings.order_timeout(),
+            making_application: Mutex::new(()),
         })
     }
 
@@ -54,6 +57,11 @@ impl Rest {
     /// How long a purchase may wait for its order.
     pub(super) fn order_timeout(&self) -> Duration {
         self.order_timeout
+    }
+
+    /// Held by whoever makes the application for calls.
+    pub(super) fn making_application(&self) -> &Mutex<()> {
+        &self.making_application
     }
 
     /// A request, authenticated.

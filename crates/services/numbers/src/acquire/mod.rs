@@ -22,7 +22,7 @@ use crate::calls::Calls;
 use crate::error::StoreError;
 use crate::model::acquisition::{self as model, Acquisition, Decision, Next};
 use crate::model::license::Assignment;
-use crate::model::search::{SEARCH_LIMIT, list_choices, plan_search, read_search};
+use crate::model::search::{SEARCH_LIMIT, WIDE_SEARCH_LIMIT, list_choices, plan_search, read_search};
 use crate::model::setback::Setback;
 use crate::routes::RoutePublisher;
 use crate::store::Store;
@@ -131,7 +131,7 @@ impl Acquirer {
                 self.assign(acquisition, owned).await?;
                 return Ok(None);
             }
-            (None, _) => model::decide_without_carrier(),
+            (None, _) => model::decide_without_carrier(acquisition, self.clock.now()),
             (Some(carrier), step) => self.call(acquisition, &carrier, step).await?,
         };
         match decision {
@@ -168,7 +168,12 @@ impl Acquirer {
             Next::FindLeftBehind => {
                 self.hold(acquisition).await?;
                 let found = self.calls.bounded(carrier.list_owned_by(&acquisition.license_id)).await;
-                model::decide_after_find(acquisition, found)
+                match model::decide_after_find(acquisition, found) {
+                    Decision::Go(Next::Configure(owned)) if !self.choose(acquisition, owned.number).await? => {
+                        Decision::Go(Next::Search)
+                    }
+                    decision => decision,
+                }
             }
             Next::Look(number, if_absent) => {
                 self.hold(acquisition).await?;
@@ -204,24 +209,39 @@ impl Acquirer {
     /// Looks for a first number, best place first, and stores the choice before it is bought.
     async fn search(&self, acquisition: &mut Acquisition, carrier: &Arc<dyn Carrier>) -> Result<Decision, StoreError> {
         for area_code in plan_search(acquisition.company_phone) {
-            self.hold(acquisition).await?;
-            let search = NumberSearch { area_code, limit: SEARCH_LIMIT };
-            let found = match read_search(self.calls.bounded(carrier.search_numbers(&search)).await) {
-                Ok(found) => found,
-                Err(error) => return Ok(model::plan_retry(acquisition, &error)),
-            };
-            let taken = self.store.list_taken(&found, self.clock.now()).await?;
-            for number in list_choices(found, &acquisition.skipped, &taken) {
-                if self.store.mark_buying(acquisition, number, self.clock.now()).await? {
-                    // What is stored is what we hold: tries are counted anew for each step.
-                    acquisition.chosen = Some(number);
-                    acquisition.attempts = 0;
-                    acquisition.last_error = None;
-                    return Ok(Decision::Go(Next::Buy(number)));
+            // When all of a full page are spoken for, one more look sees further.
+            for limit in [SEARCH_LIMIT, WIDE_SEARCH_LIMIT] {
+                self.hold(acquisition).await?;
+                let search = NumberSearch { area_code, limit };
+                let found = match read_search(self.calls.bounded(carrier.search_numbers(&search)).await) {
+                    Ok(found) => found,
+                    Err(error) => return Ok(model::plan_retry(acquisition, &error)),
+                };
+                let is_all = found.len() < usize::from(limit);
+                let taken = self.store.list_taken(&found, self.clock.now()).await?;
+                for number in list_choices(found, &acquisition.skipped, &taken) {
+                    if self.choose(acquisition, number).await? {
+                        return Ok(Decision::Go(Next::Buy(number)));
+                    }
+                }
+                if is_all {
+                    break;
                 }
             }
         }
         Ok(model::decide_without_choice(acquisition))
+    }
+
+    /// Stores that this is the number. False when it has another use by now.
+    async fn choose(&self, acquisition: &mut Acquisition, number: PhoneNumber) -> Result<bool, StoreError> {
+        let chosen = self.store.mark_buying(acquisition, number, self.clock.now()).await?;
+        if chosen {
+            // What is stored is what we hold: tries are counted anew for each step.
+            acquisition.chosen = Some(number);
+            acquisition.attempts = 0;
+            acquisition.last_error = None;
+        }
+        Ok(chosen)
     }
 
     async fn assign(&self, acquisition: &Acquisition, owned: OwnedNumber) -> Result<(), StoreError> {

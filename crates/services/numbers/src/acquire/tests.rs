@@ -301,3 +301,57 @@ async fn what_a_given_up_purchase_left_behind_is_adopted_before_another_number_i
         assert_eq!(world.assert_one_number_owned_and_assigned("left behind").await, number);
     }
 }
+
+#[tokio::test]
+async fn what_was_left_behind_is_not_adopted_when_it_is_some_company_s_phone_by_now() {
+    for carrier in CARRIERS {
+        let (world, replica) = wanting(carrier).await;
+        world.set_fault("buy", "sold_meanwhile", Some(1)).await;
+        replica.acquirer.run_due().await.unwrap();
+        let number = replica.find_for_sale(carrier).await;
+        replica.buy_past_us(carrier, number, "acme").await;
+        // Nobody here knows that the number is ours.
+        replica.put_license("other", Some(number.as_str())).await.unwrap();
+        replica.settle().await;
+        let assigned = world.number("acme").await.unwrap();
+        assert_ne!(assigned, number, "{carrier}: calls to it would ring in a circle");
+    }
+}
+
+#[tokio::test]
+async fn when_a_whole_page_is_offered_to_others_the_first_number_is_still_of_the_area_code() {
+    for carrier in CARRIERS {
+        let world = World::new(carrier).await;
+        let replica = world.replica();
+        replica.put_license("other", None).await.unwrap();
+        for _ in 0..35 {
+            replica.generate("other", Some("415")).await.unwrap();
+            world.clock.advance(Duration::from_secs(6));
+        }
+        replica.put_license("acme", PHONE).await.unwrap();
+        replica.settle().await;
+        assert!(world.number("acme").await.unwrap().as_str().starts_with("+1415"), "{carrier}");
+    }
+}
+
+#[tokio::test]
+async fn licenses_that_buy_at_the_same_moment_share_one_application_for_calls() {
+    let world = World::new(CarrierName::Telnyx).await;
+    let replica = world.replica();
+    let telnyx = replica.calls.find(CarrierName::Telnyx).unwrap();
+    let search = NumberSearch { area_code: None, limit: 8 };
+    let numbers = telnyx.search_numbers(&search).await.unwrap();
+    let orders: Vec<_> = (numbers.into_iter().enumerate())
+        .map(|(n, number)| NumberOrder {
+            number,
+            license_id: license(&format!("license-{n}")),
+            webhooks: replica.acquirer.webhooks.of_number(CarrierName::Telnyx),
+        })
+        .collect();
+    for bought in join_all(orders.iter().map(|order| telnyx.buy_number(order))).await {
+        bought.unwrap();
+    }
+    let requests = world.requests().await;
+    let made = requests.iter().filter(|request| *request == "POST texml_applications").count();
+    assert_eq!(made, 1, "what is set on it later must reach every number");
+}

@@ -129,6 +129,19 @@ async fn save_replaces_the_number_and_settings_and_events_say_so() {
 }
 
 #[tokio::test]
+async fn the_same_save_again_is_done_also_while_the_next_change_is_under_way() {
+    let (world, replica, _) = World::with_number(CARRIERS[0]).await;
+    let offer = replica.generate("acme", None).await.unwrap();
+    assert!(replica.save("acme", offer.candidate_id).await.unwrap().done);
+    world.clock.advance(Duration::from_hours(24 * 31));
+    let next = replica.generate("acme", None).await.unwrap();
+    let now = world.clock.now();
+    replica.store.begin_save(&license("acme"), next.candidate_id, now + LATER, now).await.unwrap();
+    assert!(replica.save("acme", offer.candidate_id).await.unwrap().done);
+    assert_eq!(world.number("acme").await, Some(offer.number));
+}
+
+#[tokio::test]
 async fn a_number_can_be_changed_once_a_calendar_month_and_the_refusal_names_the_time() {
     let (world, replica, _) = World::with_number(CARRIERS[0]).await;
     // From 2 March to 31 January.

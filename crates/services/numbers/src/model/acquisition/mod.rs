@@ -12,6 +12,7 @@
 //!                                 ├─ not there ─► Buy
 //!                                 └─ somebody else's ─► no success
 //! not available: Buy ──► Look once more ──► no success
+//! no success while a purchase is in doubt: all of it once more, a while later
 //!
 //! no success    first: back to searching, without this number, for as long as it takes.
 //!               replacement: the end. Nothing else is bought, the old number stays, the month does not count.
@@ -28,6 +29,10 @@ use super::setback::{MAX_DELAY, Setback, backoff, plan_delay};
 
 /// Skipped numbers that are remembered: more than one search shows.
 const MAX_SKIPPED: usize = 100;
+
+/// Before a number that may be ours is looked for once more: longer than a carrier works on a request that we gave up,
+/// and than its list is late.
+const LOOK_AGAIN: Duration = Duration::from_secs(20);
 
 /// Where an acquisition stands, as it is stored and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +170,8 @@ pub(crate) fn plan_first(acquisition: &Acquisition) -> Next {
     }
 }
 
-/// A number that carries our license's tag is adopted; the first one will do, more than one cannot come about.
+/// A number that carries our license's tag is adopted, once it is stored as the choice: it may have got another use here
+/// since. The first one will do, more than one cannot come about.
 pub(crate) fn decide_after_find(acquisition: &Acquisition, found: Result<Vec<OwnedNumber>, CallError>) -> Decision {
     match found {
         Ok(owned) => {
@@ -199,6 +205,7 @@ pub(crate) fn decide_after_look(
         }
         Ok(None) if if_absent == IfAbsent::Buy && over => Decision::End { setback: reason, surplus: None },
         Ok(None) if if_absent == IfAbsent::Buy => Decision::Go(Next::Buy(number)),
+        Ok(None) => decide_after_no(acquisition, number, Setback::NumberTaken),
         Ok(_) => decide_without_success(acquisition, number, Setback::NumberTaken),
         // No answer is needed to know that nothing was bought.
         Err(_) if over && !acquisition.in_doubt => Decision::End { setback: reason, surplus: None },
@@ -224,9 +231,9 @@ pub(crate) fn decide_after_buy(
         (NumberRefusalKind::Account, Purpose::First) => plan_retry(acquisition, &error),
         // To whoever chose it, a number that cannot be had is one that somebody else has.
         (NumberRefusalKind::Invalid | NumberRefusalKind::NeedsAddress, Purpose::Replacement { .. }) => {
-            decide_without_success(acquisition, number, Setback::NumberTaken)
+            decide_after_no(acquisition, number, Setback::NumberTaken)
         }
-        _ => decide_without_success(acquisition, number, Setback::of(&error)),
+        _ => decide_after_no(acquisition, number, Setback::of(&error)),
     }
 }
 
@@ -246,9 +253,14 @@ pub(crate) fn decide_after_configure(
     }
 }
 
-/// The carrier cannot be asked, because there are no credentials: an operator must act.
-pub(crate) fn decide_without_carrier() -> Decision {
-    Decision::Retry { setback: Setback::CarrierNotConfigured, delay: MAX_DELAY }
+/// The carrier cannot be asked, because there are no credentials: an operator must act. A replacement that surely
+/// bought nothing does not wait for that longer than it may buy, or it would stand in the way of every other one.
+pub(crate) fn decide_without_carrier(acquisition: &Acquisition, now: DateTime<Utc>) -> Decision {
+    let setback = Setback::CarrierNotConfigured;
+    if acquisition.is_over(now) && !acquisition.in_doubt {
+        return Decision::End { setback, surplus: None };
+    }
+    Decision::Retry { setback, delay: MAX_DELAY }
 }
 
 /// The same step again later. `Unknown` needs nothing more: each claim of a chosen number begins with a look.
@@ -260,6 +272,14 @@ pub(crate) fn plan_retry(acquisition: &Acquisition, error: &CallError) -> Decisi
 /// Does this failure of a purchase leave open whether it was made?
 pub(crate) fn leaves_doubt(bought: &Result<OwnedNumber, CallError>) -> bool {
     matches!(bought, Ok(_) | Err(CallError::Unknown { .. }))
+}
+
+/// A no while a purchase is in doubt may be the effect of that purchase: all is asked once more, a while later.
+fn decide_after_no(acquisition: &Acquisition, number: PhoneNumber, setback: Setback) -> Decision {
+    if acquisition.in_doubt && acquisition.last_error != Some(setback) {
+        return Decision::Retry { setback, delay: LOOK_AGAIN };
+    }
+    decide_without_success(acquisition, number, setback)
 }
 
 fn decide_without_success(acquisition: &Acquisition, number: PhoneNumber, setback: Setback) -> Decision {

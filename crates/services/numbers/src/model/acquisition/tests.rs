@@ -105,6 +105,23 @@ fn a_number_that_is_not_available_is_looked_for_before_it_is_given_up() {
     }
 }
 
+/// The carrier's list may be late with our own purchase, which is why the number is not available.
+#[test]
+fn a_number_that_may_be_ours_and_is_not_available_is_looked_for_twice_before_it_is_given_up() {
+    let absent =
+        |acquisition: &Acquisition| decide_after_look(acquisition, number(NUMBER), IfAbsent::GiveUp, Ok(None), now());
+    for (purpose, end) in
+        [(replacement().purpose, ended(Setback::NumberTaken)), (Purpose::First, given_up(Setback::NumberTaken))]
+    {
+        let sure = Acquisition { purpose, last_error: Some(Setback::CarrierThrottled), ..replacement() };
+        assert_eq!(absent(&sure), end);
+        let doubtful = Acquisition { in_doubt: true, last_error: Some(Setback::CarrierOutcomeUnknown), ..sure };
+        assert_eq!(absent(&doubtful), Decision::Retry { setback: Setback::NumberTaken, delay: LOOK_AGAIN });
+        let again = Acquisition { last_error: Some(Setback::NumberTaken), ..doubtful };
+        assert_eq!(absent(&again), end);
+    }
+}
+
 #[test]
 fn an_account_problem_gives_up_no_first_number_and_ends_a_replacement_at_once() {
     let delay = Duration::from_secs(1);
@@ -122,6 +139,20 @@ fn a_purchase_that_is_surely_refused_ends_a_replacement_at_once() {
     ] {
         assert_eq!(buy(&first(), refused(kind)), given_up(first_one));
         assert_eq!(buy(&replacement(), refused(kind)), ended(replaced));
+    }
+}
+
+#[test]
+fn a_purchase_that_is_refused_because_the_one_before_was_made_after_all_is_looked_for_once_more() {
+    for (kind, setback) in [
+        (NumberRefusalKind::Account, Setback::CarrierAccountProblem),
+        (NumberRefusalKind::Other, Setback::CarrierRefused),
+    ] {
+        let doubtful =
+            Acquisition { in_doubt: true, last_error: Some(Setback::CarrierOutcomeUnknown), ..replacement() };
+        assert_eq!(buy(&doubtful, refused(kind)), Decision::Retry { setback, delay: LOOK_AGAIN });
+        let again = Acquisition { last_error: Some(setback), ..doubtful };
+        assert_eq!(buy(&again, refused(kind)), ended(setback));
     }
 }
 
@@ -160,6 +191,18 @@ fn a_replacement_that_may_have_been_bought_is_looked_for_until_the_carrier_answe
     assert!(matches!(look(&doubtful, Err(away()), late), Decision::Retry { .. }));
     let surely_not = Acquisition { last_error: Some(Setback::CarrierUnreachable), ..replacement() };
     assert_eq!(look(&surely_not, Err(away()), late), ended(Setback::CarrierUnreachable));
+}
+
+#[test]
+fn without_a_carrier_only_a_replacement_that_surely_bought_nothing_ends_and_only_after_its_time() {
+    let late = now() + Duration::from_mins(15);
+    assert_eq!(decide_without_carrier(&replacement(), late), ended(Setback::CarrierNotConfigured));
+    let doubtful = Acquisition { in_doubt: true, ..replacement() };
+    let waits = [(replacement(), late - Duration::from_micros(1)), (doubtful, late), (first(), late)];
+    for (acquisition, at) in waits {
+        let decision = decide_without_carrier(&acquisition, at);
+        assert!(matches!(decision, Decision::Retry { setback: Setback::CarrierNotConfigured, .. }), "{acquisition:?}");
+    }
 }
 
 #[test]
