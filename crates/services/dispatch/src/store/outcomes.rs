@@ -98,13 +98,14 @@ async fn mark_lanes(tx: &mut PgTransaction<'_>, settlements: &[Settlement], now:
             }
         }
     }
-    // A longer pause that is there stays; a change without setbacks (`Again`) leaves everything but when it is due.
-    // What waits again must find its lane due, whatever it was before.
+    // A longer pause that is there stays, with its reason; a change without setbacks (`Again`) leaves everything but
+    // when it is due. What waits again must find its lane due, whatever it was before.
     sqlx::query!(
         "update lanes set
            paused_until = case when change.setbacks is null then lanes.paused_until
                                when change.until is not null then greatest(lanes.paused_until, change.until) end,
-           pause_reason = case when change.setbacks is null then lanes.pause_reason else change.reason end,
+           pause_reason = case when change.setbacks is null or lanes.paused_until > change.until
+                               then lanes.pause_reason else change.reason end,
            setbacks = case when change.setbacks is null then lanes.setbacks
                            when change.until is not null then greatest(lanes.setbacks, change.setbacks)
                            else 0 end,

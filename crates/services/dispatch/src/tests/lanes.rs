@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carriers::{Refusal, SendOutcome, refusal_code};
 use chrono::{DateTime, Utc};
 use proto::conversations::Priority::{Batch, Reply};
 use proto::dispatch::ListWaitingRequest;
@@ -11,7 +12,9 @@ use tokio::task::JoinSet;
 use tonic::Request;
 
 use super::*;
+use crate::model::decide_outcome;
 use crate::rpc::Rpc;
+use crate::store::Settlement;
 
 #[tokio::test]
 async fn per_number_pace_is_respected_one_segment_a_second() {
@@ -196,6 +199,30 @@ async fn each_waiting_message_can_say_why_it_waits_and_until_about_when() {
     world.work(&sender).await;
     assert_eq!(waiting(&world, 1.0, "acme", &[&batch[0]]).await, [("being_confirmed".to_owned(), None)]);
     assert_eq!(waiting(&world, 1.0, "acme", &[&batch[1]]).await[0].0, "carrier_unreachable");
+}
+
+#[tokio::test]
+async fn a_lane_that_pauses_says_why_for_as_long_as_the_longest_pause_lasts() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    world.queue("acme", PHONE, Reply, 2).await;
+    let behind = world.queue("acme", PHONE, Reply, 1).await.remove(0);
+    let now = world.clock.now();
+    let claim = world.store.claim(&ClaimRequest { most_per_lane: 2, ..everything(Pace::OFF) }, now).await.unwrap();
+    let asked = SendOutcome::Throttled { retry_after: Some(Duration::from_mins(10)) };
+    let refusal = Refusal { code: refusal_code::NUMBER_NOT_READY, detail: "No.".to_owned(), carrier_code: None };
+    for (claimed, outcome) in claim.claimed.into_iter().zip([asked, SendOutcome::Rejected(refusal)]) {
+        let settlement = Settlement {
+            key: claimed.key,
+            from: claimed.from,
+            carrier: claimed.carrier,
+            decision: decide_outcome(outcome, claimed.setbacks, now),
+            learned: None,
+        };
+        world.store.record_outcomes(&[settlement], now).await.unwrap();
+        let said = waiting(&world, 0.0, "acme", &[&behind]).await;
+        assert_eq!(said, [("carrier_throttled".to_owned(), Some(now + Duration::from_mins(10)))]);
+    }
 }
 
 #[tokio::test]
