@@ -27,7 +27,15 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Histograms keep every sample until somebody drains them; this bounds it when nobody fetches the metrics.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+type Failures = BTreeMap<&'static str, String>;
+
+#[derive(Clone)]
+struct Check {
+    name: &'static str,
+    required: bool,
+    ask: Ask,
+}
 
 /// What a service knows about its own health. Clones are the same.
 #[derive(Clone, Default)]
@@ -36,12 +44,12 @@ pub struct Health(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     started: AtomicBool,
-    checks: Mutex<Vec<(&'static str, Check)>>,
+    checks: Mutex<Vec<Check>>,
 }
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.checks().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.checks().into_iter().map(|check| check.name).collect();
         f.debug_struct("Health").field("started", &self.is_started()).field("checks", &names).finish()
     }
 }
@@ -58,8 +66,25 @@ impl Health {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let check: Check = Arc::new(move || Box::pin(check()));
-        self.0.checks.lock().unwrap_or_else(PoisonError::into_inner).push((name, check));
+        self.add(name, true, check);
+    }
+
+    /// Adds a dependency without which a part of the service still works: its loss is shown, and requests stay welcome.
+    pub fn note<F, Fut>(&self, name: &'static str, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.add(name, false, check);
+    }
+
+    fn add<F, Fut>(&self, name: &'static str, required: bool, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let check = Check { name, required, ask: Arc::new(move || Box::pin(check())) };
+        self.0.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
     }
 
     /// Everything is composed: migrations ran, listeners listen, consumers consume.
@@ -71,22 +96,26 @@ impl Health {
         self.0.started.load(Ordering::Acquire)
     }
 
-    fn checks(&self) -> Vec<(&'static str, Check)> {
+    fn checks(&self) -> Vec<Check> {
         self.0.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is wrong, by name of the check. Empty means ready.
-    pub async fn list_failures(&self) -> BTreeMap<&'static str, String> {
-        let outcomes = self.checks().into_iter().map(|(name, check)| async move {
-            let outcome = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
+    /// What is wrong, by name of the check: of what is required (empty means ready), and of the rest.
+    async fn list_failures(&self) -> (Failures, Failures) {
+        let outcomes = self.checks().into_iter().map(|Check { name, required, ask }| async move {
+            let outcome = tokio::time::timeout(CHECK_TIMEOUT, ask()).await;
             let why = match outcome {
                 Ok(Ok(())) => return None,
                 Ok(Err(why)) => why,
                 Err(_) => "no answer within a second".to_owned(),
             };
-            Some((name, why))
+            Some((required, name, why))
         });
-        join_all(outcomes).await.into_iter().flatten().collect()
+        let (mut failed, mut impaired) = (Failures::new(), Failures::new());
+        for (required, name, why) in join_all(outcomes).await.into_iter().flatten() {
+            if required { &mut failed } else { &mut impaired }.insert(name, why);
+        }
+        (failed, impaired)
     }
 
     /// The routes of the admin port.
@@ -133,27 +162,28 @@ struct Admin {
 }
 
 async fn live() -> Response {
-    answer(StatusCode::OK, "live", &BTreeMap::new())
+    answer(StatusCode::OK, "live")
 }
 
 async fn startup(State(admin): State<Admin>) -> Response {
     if admin.health.is_started() {
-        answer(StatusCode::OK, "started", &BTreeMap::new())
+        answer(StatusCode::OK, "started")
     } else {
-        answer(StatusCode::SERVICE_UNAVAILABLE, "starting", &BTreeMap::new())
+        answer(StatusCode::SERVICE_UNAVAILABLE, "starting")
     }
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
-    let unavailable = |status, failed| answer(StatusCode::SERVICE_UNAVAILABLE, status, failed);
     if admin.stopping.is_cancelled() {
-        return unavailable("stopping", &BTreeMap::new());
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
     if !admin.health.is_started() {
-        return unavailable("starting", &BTreeMap::new());
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "starting");
     }
-    let failed = admin.health.list_failures().await;
-    if failed.is_empty() { answer(StatusCode::OK, "ready", &failed) } else { unavailable("not ready", &failed) }
+    let (failed, impaired) = admin.health.list_failures().await;
+    let (code, status) =
+        if failed.is_empty() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    (code, Json(json!({ "status": status, "failed": failed, "impaired": impaired }))).into_response()
 }
 
 async fn metrics() -> Response {
@@ -163,9 +193,8 @@ async fn metrics() -> Response {
     (format, handle.render()).into_response()
 }
 
-fn answer(code: StatusCode, status: &str, failed: &BTreeMap<&'static str, String>) -> Response {
-    let body = json!({ "status": status, "failed": failed });
-    (code, Json(body)).into_response()
+fn answer(code: StatusCode, status: &str) -> Response {
+    (code, Json(json!({ "status": status }))).into_response()
 }
 
 #[cfg(test)]
@@ -206,6 +235,17 @@ mod tests {
         let (status, body) = ask(&health, &lifecycle, "/health/ready").await;
         assert_eq!(status, 503);
         assert_eq!(body["failed"], json!({"database": "away", "nats": "no answer within a second"}));
+    }
+
+    #[tokio::test]
+    async fn what_only_a_part_of_the_service_needs_is_shown_and_keeps_it_ready() {
+        let (health, lifecycle) = (Health::new(), Lifecycle::new());
+        health.mark_started();
+        health.note("nats", async || Err("away".to_owned()));
+        let (status, body) = ask(&health, &lifecycle, "/health/ready").await;
+        assert_eq!((status, &body["impaired"]), (200, &json!({ "nats": "away" })));
+        health.check("database", async || Err("away".to_owned()));
+        assert_eq!(ask(&health, &lifecycle, "/health/ready").await.0, 503);
     }
 
     #[tokio::test]

@@ -17,14 +17,6 @@ async fn behind_a_relay(max_in_flight: usize) -> (Service, Relay) {
     (Service::start_with(settings).await, relay)
 }
 
-async fn until_nats_is_missed(service: &Service) {
-    testkit::eventually("the loss of NATS", async || match service.ready().await {
-        503 => Ok(()),
-        status => Err(status),
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn until_the_routes_have_been_read_once_a_call_gets_503_so_that_the_carrier_asks_another_replica() {
     let (service, relay) = behind_a_relay(64).await;
@@ -52,7 +44,7 @@ async fn a_call_is_answered_while_nats_is_away_with_the_last_known_route_and_rec
     service.calls(1).await;
 
     relay.cut();
-    until_nats_is_missed(&service).await;
+    service.until_nats_is_missed().await;
     let (status, answer) = service.send(&Webhook::call("CA1", CALLER, CALLED)).await;
     assert_eq!(status, 200);
     assert!(answer.contains(&number(COMPANY)), "{answer}");

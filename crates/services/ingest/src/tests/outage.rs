@@ -106,11 +106,7 @@ async fn a_short_loss_of_nats_is_waited_out() {
 async fn a_client_that_hangs_up_does_not_cancel_the_publish() {
     let (service, relay) = narrow_behind_a_relay().await;
     relay.cut();
-    testkit::eventually("the loss of NATS", async || match service.ready().await {
-        503 => Ok(()),
-        status => Err(status),
-    })
-    .await;
+    service.until_nats_is_missed().await;
     let mut client = TcpStream::connect(&service.address).await.unwrap();
     client.write_all(&Webhook::message("SM1", "said and gone").raw()).await.unwrap();
     until_under_way(&service).await;

@@ -84,6 +84,15 @@ impl Service {
         self.stream().await;
     }
 
+    /// Its client has noticed that the connection is gone.
+    pub(super) async fn until_nats_is_missed(&self) {
+        testkit::eventually("the loss of NATS", async || match self.ask_admin("/health/ready").await {
+            (200, readiness) if readiness.contains("NATS is not connected") => Ok(()),
+            other => Err(other),
+        })
+        .await;
+    }
+
     /// Status of the readiness check.
     pub(super) async fn ready(&self) -> u16 {
         self.ask_admin("/health/ready").await.0
