@@ -37,14 +37,8 @@ const KINDS: &[(&str, &str)] = &[
 /// When the numbers service does not answer, or an account could not be read to its end.
 pub async fn run(numbers_url: String, command: Command) -> Result<()> {
     let Command::Audit { repair } = command;
-    let timeouts = ChannelTimeouts { request: TIMEOUT, ..ChannelTimeouts::default() };
-    let mut client = NumbersServiceClient::new(grpc_channel(&numbers_url, timeouts)?);
     println!("asking {numbers_url}, which asks the carriers");
-    let answer = client.audit_numbers(AuditNumbersRequest { repair }).await;
-    let audits = match answer {
-        Ok(answer) => answer.into_inner().audits,
-        Err(status) => bail!("{}: is the numbers service up at {numbers_url}?", Fault::from_status(&status)),
-    };
+    let audits = ask(&numbers_url, repair).await?;
     let mut incomplete = Vec::new();
     for audit in &audits {
         print_audit(audit);
@@ -54,6 +48,26 @@ pub async fn run(numbers_url: String, command: Command) -> Result<()> {
         Ok(())
     } else {
         bail!("not read to the end, try again later: {}", incomplete.join(", "))
+    }
+}
+
+/// Mends what is safe and says nothing of it.
+///
+/// # Errors
+/// When the numbers service does not answer, or an account could not be read to its end.
+pub async fn repair(numbers_url: &str) -> Result<()> {
+    match ask(numbers_url, true).await?.into_iter().find_map(|audit| audit.error) {
+        None => Ok(()),
+        Some(error) => bail!("the carriers' numbers could not be compared: {error}"),
+    }
+}
+
+async fn ask(numbers_url: &str, repair: bool) -> Result<Vec<CarrierAudit>> {
+    let timeouts = ChannelTimeouts { request: TIMEOUT, ..ChannelTimeouts::default() };
+    let mut client = NumbersServiceClient::new(grpc_channel(numbers_url, timeouts)?);
+    match client.audit_numbers(AuditNumbersRequest { repair }).await {
+        Ok(answer) => Ok(answer.into_inner().audits),
+        Err(status) => bail!("the numbers service at {numbers_url}: {}", Fault::from_status(&status)),
     }
 }
 

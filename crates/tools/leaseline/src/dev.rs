@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use engines::{Durability, Engines, write_private};
 use serde_json::{Value, json};
 
+use crate::audit;
 use crate::client::Api;
-
 use crate::stack::{ACCOUNT_SID, Options, Ports, Service, Stack, random_secret};
 use crate::token::Signer;
 
@@ -137,7 +137,8 @@ fn environment(stack: &Stack, signer: &Signer, engines: &Engines) -> Result<Envi
     Ok(Environment { values: values.map(|(name, value)| (name.to_owned(), value)).into() })
 }
 
-/// The demo license and its people, through the public API. Doing it again changes nothing.
+/// The demo license and its people, through the public API. Doing it again changes nothing, but that the numbers of an
+/// earlier run on other ports get the addresses of this one.
 async fn seed(environment: &Environment) -> Result<String> {
     let gateway = environment.get("LEASELINE_GATEWAY_URL")?;
     let backend = Api::new(gateway, environment.get("LEASELINE_SERVICE_TOKEN")?);
@@ -147,7 +148,9 @@ async fn seed(environment: &Environment) -> Result<String> {
     for (id, kind, name, phone) in PEOPLE {
         manager.put(&format!("/v1/people/{id}"), &json!({ "kind": kind, "name": name, "phones": [phone] })).await?;
     }
-    wait_for_number(&manager).await
+    let number = wait_for_number(&manager).await?;
+    audit::repair(environment.get("LEASELINE_NUMBERS_URL")?).await?;
+    Ok(number)
 }
 
 /// Waits until the license has its messages number.
@@ -228,5 +231,64 @@ async fn wait_for_the_end(stack: &Stack) -> Option<Service> {
         _ = tokio::signal::ctrl_c() => None,
         _ = terminated => None,
         (service, ..) = futures_util::future::select_all(stopping) => Some(service),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+    use super::*;
+    use crate::client::Phones;
+
+    /// The stack, on other ports than before, with what was left: its databases and the carriers' numbers.
+    async fn start(dir: &Path, engines: &Engines, id: &str) -> (Stack, Environment, String) {
+        let signer = Signer::new("a-key-of-this-tests-own-at-least-32-bytes".to_owned());
+        let options = Options {
+            database_prefix: format!("dev_{id}_"),
+            namespace: format!("dev{id}"),
+            twilio_auth_token: "the-same-each-time".to_owned(),
+            telnyx_api_key: "the-same-each-time".to_owned(),
+            telnyx_signing_key: "07".repeat(32),
+            numbers_file: Some(dir.join("carrier-numbers.json")),
+            ..Options::new(&engines.database_url, &engines.nats_url, &signer)
+        };
+        let stack = Stack::start(&options).await.unwrap();
+        let environment = environment(&stack, &signer, engines).unwrap();
+        let number = seed(&environment).await.unwrap();
+        (stack, environment, number)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn texts_and_calls_arrive_also_when_the_stack_comes_back_on_other_ports() {
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let dir = std::env::temp_dir().join(format!("leaseline-dev-{id}"));
+        fs::create_dir_all(&dir).unwrap();
+        let given = |name| Some(std::env::var(name).unwrap());
+        let (database_url, nats_url) = (given("LEASELINE_TEST_DATABASE_URL"), given("LEASELINE_TEST_NATS_URL"));
+        let engines = Engines::start(&dir, Durability::Full, database_url, nats_url).unwrap();
+
+        let (first, _, bought) = start(&dir, &engines, &id).await;
+        first.stop().await.unwrap();
+        let (again, environment, number) = start(&dir, &engines, &id).await;
+        assert_eq!(number, bought, "what it holds is there again");
+        let phones = Phones::new(environment.get("LEASELINE_SIMULATOR_URL").unwrap());
+        assert_eq!(phones.text(PEOPLE[0].3, &number, "hello").await.unwrap()["webhook_status"], 200);
+        // Ingest may still be reading the routes.
+        let rings = async {
+            while phones.call(PEOPLE[0].3, &number, "busy").await.unwrap()["dialed"] != "+14155550100" {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), rings).await.unwrap();
+        again.stop().await.unwrap();
+
+        let mut admin = PgConnection::connect(&engines.database_url).await.unwrap();
+        for name in ["numbers", "conversations", "dispatch"].map(|service| format!("\"dev_{id}_{service}\"")) {
+            let statement = format!("drop database {name} with (force)");
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
+            sqlx::query(AssertSqlSafe(format!("drop role {name}"))).execute(&mut admin).await.unwrap();
+        }
+        fs::remove_dir_all(&dir).unwrap();
     }
 }
