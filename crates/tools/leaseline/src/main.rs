@@ -35,7 +35,7 @@ enum Command {
         #[arg(long, default_value = ".dev")]
         dir: PathBuf,
     },
-    /// Measure the two hot paths and the ceilings of this machine (see scripts/bench).
+    /// Measure the two hot paths, answered calls and the ceilings of this machine (see scripts/bench).
     Bench {
         /// Inbound texts.
         #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
