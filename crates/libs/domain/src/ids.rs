@@ -28,6 +28,9 @@ pub enum Message {}
 /// All messages between a license and one phone number, while it stays with the same people.
 #[derive(Debug)]
 pub enum Conversation {}
+/// A line in a conversation that is no message.
+#[derive(Debug)]
+pub enum ConversationEvent {}
 /// One send to many recipients.
 #[derive(Debug)]
 pub enum Batch {}

@@ -9,6 +9,7 @@ mod call;
 mod carrier;
 mod ids;
 mod npa_regions;
+mod opt_out;
 mod people;
 mod phone;
 mod segments;
@@ -19,7 +20,11 @@ mod words;
 pub use area_code::{AreaCode, AreaCodeError, Region};
 pub use call::CallResult;
 pub use carrier::{CarrierName, Direction};
-pub use ids::{Attempt, Batch, Call, Candidate, Conversation, Id, InvalidId, LicenseId, ManagerId, Message, PersonId};
+pub use ids::{
+    Attempt, Batch, Call, Candidate, Conversation, ConversationEvent, Id, InvalidId, LicenseId, ManagerId, Message,
+    PersonId,
+};
+pub use opt_out::{ConsentReason, ConsentReasonError, ConsentSource, ConversationEventKind, Keyword, find_keyword};
 pub use people::PersonKind;
 pub use phone::{PhoneNumber, PhoneNumberError};
 pub use segments::{Encoding, Segments, count_segments};

@@ -23,6 +23,12 @@ pub(crate) fn conversation_not_found() -> Fault {
     Fault::not_found("conversation_not_found", "There is no such conversation.")
 }
 
+/// A conversation whose people do not have its number any more is read-only, for consent too.
+pub(crate) fn number_no_longer_tied() -> Fault {
+    let detail = "The number of this conversation no longer belongs to the people in it.";
+    Fault::conflict("number_no_longer_tied", detail)
+}
+
 pub(crate) fn person_not_found() -> Fault {
     Fault::not_found("person_not_found", "There is no such person.")
 }

@@ -23,6 +23,10 @@ pub struct SendMessagesRequest {
     pub body: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "6")]
     pub media_urls: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The newest feed position that the manager has seen. A conversation with a newer message is rejected with
+    /// `conversation_moved_on`. Absent: not looked at.
+    #[prost(uint64, optional, tag = "7")]
+    pub last_seen_seq: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Recipient {
@@ -50,16 +54,19 @@ pub struct SendMessagesResponse {
     #[prost(message, repeated, tag = "3")]
     pub rejected: ::prost::alloc::vec::Vec<Rejection>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Rejection {
     #[prost(message, optional, tag = "1")]
     pub recipient: ::core::option::Option<Recipient>,
     /// Stable: "person_not_found", "conversation_not_found", "person_has_no_phone", "number_no_longer_tied", "cannot_receive_sms",
-    /// "duplicate_recipient".
+    /// "recipient_opted_out", "conversation_moved_on", "duplicate_recipient".
     #[prost(string, tag = "2")]
     pub code: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub detail: ::prost::alloc::string::String,
+    /// With `conversation_moved_on`: the newest of what the manager has not seen, oldest first, at most 20.
+    #[prost(message, repeated, tag = "4")]
+    pub unseen: ::prost::alloc::vec::Vec<Message>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Message {
@@ -99,6 +106,11 @@ pub struct Message {
     pub delivered_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(string, optional, tag = "16")]
     pub batch_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who carried it and under which id. Absent while nobody has.
+    #[prost(string, optional, tag = "17")]
+    pub carrier: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "18")]
+    pub carrier_message_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Media {
@@ -137,13 +149,113 @@ pub struct Conversation {
     pub people: ::prost::alloc::vec::Vec<ConversationPerson>,
     #[prost(message, optional, tag = "5")]
     pub last_message: ::core::option::Option<Message>,
-    /// False: read-only, for `reason` ("number_no_longer_tied", "cannot_receive_sms").
+    /// False: read-only, for `reason` ("number_no_longer_tied", "recipient_opted_out", "cannot_receive_sms").
     #[prost(bool, tag = "6")]
     pub sendable: bool,
     #[prost(string, optional, tag = "7")]
     pub reason: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "8")]
     pub opened_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// What is known of the person's will to get texts at this number. Absent: nothing was said.
+    #[prost(message, optional, tag = "9")]
+    pub consent: ::core::option::Option<Consent>,
+    /// Inbound messages that the asking manager has not read. 0 on the feed, which is for all managers.
+    #[prost(uint32, tag = "10")]
+    pub unread: u32,
+}
+/// Whether texts are wanted at a number (rule 13).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Consent {
+    #[prost(bool, tag = "1")]
+    pub opted_out: bool,
+    /// "keyword" (the person texted STOP or START), "manager", "carrier" (it refused a text because of its own list).
+    #[prost(string, tag = "2")]
+    pub source: ::prost::alloc::string::String,
+    /// With "manager".
+    #[prost(message, optional, tag = "3")]
+    pub manager: ::core::option::Option<Manager>,
+    #[prost(string, optional, tag = "4")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "5")]
+    pub changed_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A line in a conversation that is no message.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationEvent {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub event_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// "opted_out", "opted_in", "help_requested".
+    #[prost(string, tag = "4")]
+    pub kind: ::prost::alloc::string::String,
+    /// As in `Consent`.
+    #[prost(string, tag = "5")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub manager: ::core::option::Option<Manager>,
+    #[prost(string, optional, tag = "7")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "8")]
+    pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListConversationEventsRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "4")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListConversationEventsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<ConversationEvent>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutConsentRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub manager: ::core::option::Option<Manager>,
+    #[prost(bool, tag = "4")]
+    pub opted_out: bool,
+    /// 1–500 characters: how the person said it.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkReadRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub manager_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub conversation_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub message_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadState {
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub unread: u32,
+    /// Over all conversations of the license.
+    #[prost(uint64, tag = "3")]
+    pub total_unread: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConversationPerson {
@@ -164,6 +276,15 @@ pub struct ListConversationsRequest {
     /// `next_cursor` of the page before. Empty: the first page.
     #[prost(string, tag = "3")]
     pub cursor: ::prost::alloc::string::String,
+    /// For whom `unread` is counted. Empty: for nobody, it is 0.
+    #[prost(string, tag = "4")]
+    pub manager_id: ::prost::alloc::string::String,
+    /// Part of a person's name, or the beginning of one of its words, or digits of the number. Empty: all.
+    #[prost(string, tag = "5")]
+    pub query: ::prost::alloc::string::String,
+    /// Only conversations with unread messages.
+    #[prost(bool, tag = "6")]
+    pub unread_only: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListConversationsResponse {
@@ -172,6 +293,9 @@ pub struct ListConversationsResponse {
     /// Empty: this was the last page.
     #[prost(string, tag = "2")]
     pub next_cursor: ::prost::alloc::string::String,
+    /// The manager's unread messages over all conversations of the license.
+    #[prost(uint64, tag = "3")]
+    pub total_unread: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetConversationRequest {
@@ -179,6 +303,9 @@ pub struct GetConversationRequest {
     pub license_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub conversation_id: ::prost::alloc::string::String,
+    /// As in `ListConversationsRequest`.
+    #[prost(string, tag = "3")]
+    pub manager_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListMessagesRequest {
@@ -192,6 +319,9 @@ pub struct ListMessagesRequest {
     /// Only messages older than this one. Empty: from the newest.
     #[prost(string, tag = "4")]
     pub before: ::prost::alloc::string::String,
+    /// The other way round: oldest first, and `before` and `next_before` are what a page comes after.
+    #[prost(bool, tag = "5")]
+    pub oldest_first: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListMessagesResponse {
@@ -425,6 +555,90 @@ pub mod conversations_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lines beside the messages: who opted out, and so on. Newest first. NOT_FOUND `conversation_not_found`.
+        pub async fn list_conversation_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListConversationEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConversationEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ConversationsService/ListConversationEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ConversationsService",
+                        "ListConversationEvents",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// A manager notes that the person does, or does not, want texts (rule 13). NOT_FOUND `conversation_not_found`.
+        pub async fn put_consent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutConsentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Conversation>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ConversationsService/PutConsent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ConversationsService",
+                        "PutConsent",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Everything up to a message is read by this manager. Never goes back. NOT_FOUND `message_not_found`.
+        pub async fn mark_read(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MarkReadRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReadState>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ConversationsService/MarkRead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ConversationsService",
+                        "MarkRead",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -474,6 +688,24 @@ pub mod conversations_service_server {
             tonic::Response<super::ListMessagesResponse>,
             tonic::Status,
         >;
+        /// Lines beside the messages: who opted out, and so on. Newest first. NOT_FOUND `conversation_not_found`.
+        async fn list_conversation_events(
+            &self,
+            request: tonic::Request<super::ListConversationEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConversationEventsResponse>,
+            tonic::Status,
+        >;
+        /// A manager notes that the person does, or does not, want texts (rule 13). NOT_FOUND `conversation_not_found`.
+        async fn put_consent(
+            &self,
+            request: tonic::Request<super::PutConsentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Conversation>, tonic::Status>;
+        /// Everything up to a message is read by this manager. Never goes back. NOT_FOUND `message_not_found`.
+        async fn mark_read(
+            &self,
+            request: tonic::Request<super::MarkReadRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReadState>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct ConversationsServiceServer<T> {
@@ -773,6 +1005,149 @@ pub mod conversations_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListMessagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.ConversationsService/ListConversationEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListConversationEventsSvc<T: ConversationsService>(
+                        pub Arc<T>,
+                    );
+                    impl<
+                        T: ConversationsService,
+                    > tonic::server::UnaryService<super::ListConversationEventsRequest>
+                    for ListConversationEventsSvc<T> {
+                        type Response = super::ListConversationEventsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListConversationEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConversationsService>::list_conversation_events(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListConversationEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.ConversationsService/PutConsent" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutConsentSvc<T: ConversationsService>(pub Arc<T>);
+                    impl<
+                        T: ConversationsService,
+                    > tonic::server::UnaryService<super::PutConsentRequest>
+                    for PutConsentSvc<T> {
+                        type Response = super::Conversation;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutConsentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConversationsService>::put_consent(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutConsentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.ConversationsService/MarkRead" => {
+                    #[allow(non_camel_case_types)]
+                    struct MarkReadSvc<T: ConversationsService>(pub Arc<T>);
+                    impl<
+                        T: ConversationsService,
+                    > tonic::server::UnaryService<super::MarkReadRequest>
+                    for MarkReadSvc<T> {
+                        type Response = super::ReadState;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MarkReadRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConversationsService>::mark_read(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MarkReadSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1247,6 +1622,33 @@ pub struct PutPersonRequest {
     #[prost(message, optional, tag = "2")]
     pub person: ::core::option::Option<Person>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutPeopleRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// 1–1,000. Of a person that stands here twice, the later one stays.
+    #[prost(message, repeated, tag = "2")]
+    pub people: ::prost::alloc::vec::Vec<Person>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutPeopleResponse {
+    /// One for each person, in their order.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<PutPersonResult>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutPersonResult {
+    /// "created", "updated", "unchanged", "refused".
+    #[prost(string, tag = "1")]
+    pub result: ::prost::alloc::string::String,
+    /// Why it was refused: a stable code, a sentence, the field.
+    #[prost(string, optional, tag = "2")]
+    pub code: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub detail: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub field: ::core::option::Option<::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetPersonRequest {
     #[prost(string, tag = "1")]
@@ -1395,6 +1797,36 @@ pub mod people_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// The same for many people, in one transaction and in their order. A person that is refused stops nobody else.
+        pub async fn put_people(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutPeopleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutPeopleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.PeopleService/PutPeople",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.PeopleService",
+                        "PutPeople",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// NOT_FOUND `person_not_found`.
         pub async fn get_person(
             &mut self,
@@ -1502,6 +1934,14 @@ pub mod people_service_server {
             &self,
             request: tonic::Request<super::PutPersonRequest>,
         ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
+        /// The same for many people, in one transaction and in their order. A person that is refused stops nobody else.
+        async fn put_people(
+            &self,
+            request: tonic::Request<super::PutPeopleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutPeopleResponse>,
+            tonic::Status,
+        >;
         /// NOT_FOUND `person_not_found`.
         async fn get_person(
             &self,
@@ -1630,6 +2070,51 @@ pub mod people_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PutPersonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.PeopleService/PutPeople" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutPeopleSvc<T: PeopleService>(pub Arc<T>);
+                    impl<
+                        T: PeopleService,
+                    > tonic::server::UnaryService<super::PutPeopleRequest>
+                    for PutPeopleSvc<T> {
+                        type Response = super::PutPeopleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutPeopleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeopleService>::put_people(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutPeopleSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1875,12 +2360,13 @@ pub struct FeedEntry {
     #[prost(message, optional, tag = "3")]
     pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
     /// The kind of the entry is the case of its content. None: what it referred to is gone.
-    #[prost(oneof = "feed_entry::Content", tags = "4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "feed_entry::Content", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub content: ::core::option::Option<feed_entry::Content>,
 }
 /// Nested message and enum types in `FeedEntry`.
 pub mod feed_entry {
     /// The kind of the entry is the case of its content. None: what it referred to is gone.
+    #[expect(clippy::large_enum_variant, reason = "moved seldom")]
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Content {
         #[prost(message, tag = "4")]
@@ -1897,7 +2383,19 @@ pub mod feed_entry {
         CallUpdated(super::Call),
         #[prost(message, tag = "10")]
         CompanyUpdated(super::CompanyUpdated),
+        #[prost(message, tag = "11")]
+        ConversationEvent(super::ConversationEvent),
+        #[prost(message, tag = "12")]
+        ReadUpdated(super::ReadUpdated),
     }
+}
+/// A manager has read. For that manager's clients only; the others see a position without content.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadUpdated {
+    #[prost(string, tag = "1")]
+    pub manager_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub state: ::core::option::Option<ReadState>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CompanyUpdated {

@@ -3,23 +3,28 @@
 //! A message appears only if it was sent to the number that is assigned to a license now, by somebody whose number is
 //! tied to a person of that license (rule 8). Everything else is kept apart. A message that the carrier repeats is
 //! one message. A number that texts can receive texts, whatever a carrier said before (rule 12).
+//! STOP, START and HELP are messages like any other, and change what is known of the number (rule 13). The carrier
+//! answers them; nothing goes out from here.
 
 use std::collections::BTreeSet;
 
 use bus::{Classify, HandleError, Handler, Received};
 use chrono::{DateTime, Utc};
-use domain::{Conversation, Direction, Id, LicenseId, MessageStatus, PhoneNumber, count_segments};
+use domain::{
+    Conversation, Direction, Id, Keyword, LicenseId, Message, MessageStatus, PhoneNumber, count_segments, find_keyword,
+};
 use proto::conversations as wire;
 use proto::{from_timestamp, ingest};
 use sqlx::PgTransaction;
 
 use super::not_applied;
+use crate::model::{Spoken, plan_keywords};
 use crate::push::Pusher;
 use crate::store::conversations::{load_homes, record_activity, record_changes};
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::messages::{self, NewMessage};
-use crate::store::textless;
 use crate::store::unmatched::{self, Unmatched};
+use crate::store::{consents, textless};
 
 #[derive(Debug)]
 pub(crate) struct MessageReceived {
@@ -39,6 +44,14 @@ struct Arrival<'a> {
     to: PhoneNumber,
     received_at: DateTime<Utc>,
     license_id: Option<LicenseId>,
+}
+
+/// A keyword, and by what to see whether its text is new.
+struct Said<'a> {
+    spoken: Spoken,
+    event: &'a ingest::MessageReceived,
+    /// `None`: it is kept apart.
+    message_id: Option<Id<Message>>,
 }
 
 impl Handler for MessageReceived {
@@ -74,43 +87,59 @@ impl Handler for MessageReceived {
 
         let proven: BTreeSet<_> =
             numbers.into_iter().filter(|(license_id, number)| homes.is_textless(license_id, *number)).collect();
-        let mut writable = BTreeSet::new();
+        let mut flipped = BTreeSet::new();
         let mut new = Vec::new();
         let mut apart = Vec::new();
+        let mut said = Vec::new();
+        let now = arrivals.iter().map(|arrival| arrival.received_at).max().unwrap_or_default();
         for arrival in arrivals {
             let home = arrival.license_id.as_ref().and_then(|license_id| {
                 Some((license_id, homes.settle(license_id, arrival.from, arrival.received_at)?))
             });
-            match home {
-                Some((license_id, conversation_id)) => {
-                    if proven.contains(&(license_id.clone(), arrival.from)) {
-                        writable.insert((license_id.clone(), conversation_id));
-                    }
-                    new.push(message(&arrival, license_id, conversation_id));
+            if let Some((license_id, conversation_id)) = home {
+                if proven.contains(&(license_id.clone(), arrival.from)) {
+                    flipped.insert((license_id.clone(), conversation_id));
                 }
-                None => apart.push(keep_apart(arrival)),
+                let message = message(&arrival, license_id, conversation_id);
+                said.extend(listen(&arrival, Some(&message)));
+                new.push(message);
+            } else {
+                said.extend(listen(&arrival, None));
+                apart.push(keep_apart(arrival));
             }
         }
         metrics::counter!("conversations_unmatched_total").increment(apart.len() as u64);
-        unmatched::record(tx, &apart).await.map_err(not_applied)?;
+        let kept = unmatched::record(tx, &apart).await.map_err(not_applied)?;
         if !proven.is_empty() {
             textless::remove(tx, &proven, None).await.map_err(not_applied)?;
         }
-        if new.is_empty() {
+        if new.is_empty() && said.is_empty() {
             return Ok(Vec::new());
         }
-        let now = new.iter().map(|each| each.created_at).max().unwrap_or_default();
         record_changes(tx, &homes.changes, now).await.map_err(not_applied)?;
         let unseen = messages::record_new(tx, &new).await.map_err(not_applied)?;
         new.retain(|each| unseen.contains(&each.message_id));
-        record_activity(tx, &new).await.map_err(not_applied)?;
-        writable.append(&mut homes.changes.touched());
-        for (license_id, conversation_id) in writable {
+        // What the carrier repeats was heard before.
+        said.retain(|each| match each.message_id {
+            Some(id) => unseen.contains(&id),
+            None => kept.contains(&(each.event.carrier.clone(), each.event.carrier_message_id.clone())),
+        });
+        let heard = plan_keywords(&mut homes, said.into_iter().map(|each| each.spoken).collect());
+        consents::record(tx, &heard.changes).await.map_err(not_applied)?;
+        consents::record_lines(tx, &heard.lines).await.map_err(not_applied)?;
+        flipped.append(&mut homes.changes.touched());
+        for change in &heard.changes {
+            let open = homes.find_open(&change.license_id, change.number);
+            flipped.extend(open.map(|conversation_id| (change.license_id.clone(), conversation_id)));
+        }
+        for (license_id, conversation_id) in flipped {
             locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
         }
-        for each in &new {
-            let subject = Subject::MessageCreated(each.conversation_id, each.message_id);
-            locked.record(&each.license_id, subject, each.created_at);
+        let seqs = locked.record_messages(&new);
+        record_activity(tx, &new, &seqs).await.map_err(not_applied)?;
+        for line in &heard.lines {
+            let subject = Subject::ConversationEvent(line.conversation_id, line.event_id);
+            locked.record(&line.license_id, subject, line.occurred_at);
         }
         locked.write(tx).await.map_err(not_applied)
     }
@@ -134,9 +163,23 @@ fn message(arrival: &Arrival<'_>, license_id: &LicenseId, conversation_id: Id<Co
         batch_id: None,
         status: MessageStatus::Received,
         segments: i32::try_from(count_segments(&arrival.event.body).segments).unwrap_or(i32::MAX),
+        carrier: Some(arrival.event.carrier.clone()),
         carrier_message_id: Some(arrival.event.carrier_message_id.clone()),
         created_at: arrival.received_at,
     }
+}
+
+/// The keyword that a text is, if its carrier is one whose words are known. Of no license: nobody's business.
+fn listen<'a>(arrival: &Arrival<'a>, message: Option<&NewMessage>) -> Option<Said<'a>> {
+    let keyword: Keyword = find_keyword(arrival.event.carrier.parse().ok()?, &arrival.event.body)?;
+    let spoken = Spoken {
+        license_id: arrival.license_id.clone()?,
+        number: arrival.from,
+        keyword,
+        conversation_id: message.map(|message| message.conversation_id),
+        at: arrival.received_at,
+    };
+    Some(Said { spoken, event: arrival.event, message_id: message.map(|message| message.message_id) })
 }
 
 fn keep_apart(arrival: Arrival<'_>) -> Unmatched {

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::{Conversation, Id, LicenseId, PersonId, PersonKind, PhoneNumber};
 
+use super::KnownConsent;
+
 /// Somebody to whom a number belongs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TiedPerson {
@@ -22,6 +24,8 @@ pub(crate) struct TiedPerson {
 pub(crate) struct OpenConversation {
     pub conversation_id: Id<Conversation>,
     pub people: BTreeSet<PersonId>,
+    /// The feed position of its newest message; 0: none.
+    pub last_message_seq: i64,
 }
 
 /// What is known of one number of one license.
@@ -31,6 +35,8 @@ pub(crate) struct NumberState {
     tied: Vec<TiedPerson>,
     /// It cannot receive texts (rule 12), as far as anybody knows.
     textless: bool,
+    /// Whether texts are wanted at it (rule 13). `None`: nothing was said.
+    consent: Option<KnownConsent>,
 }
 
 /// A conversation to be created.
@@ -84,6 +90,25 @@ impl Homes {
         self.numbers.get(&(license_id.clone(), number)).is_some_and(|state| state.textless)
     }
 
+    pub(crate) fn set_consent(&mut self, license_id: LicenseId, number: PhoneNumber, consent: KnownConsent) {
+        self.numbers.entry((license_id, number)).or_default().consent = Some(consent);
+    }
+
+    /// What was said last about texts to this number.
+    pub(crate) fn find_consent(&self, license_id: &LicenseId, number: PhoneNumber) -> Option<KnownConsent> {
+        self.numbers.get(&(license_id.clone(), number))?.consent
+    }
+
+    /// Are texts to this number not wanted?
+    pub(crate) fn is_opted_out(&self, license_id: &LicenseId, number: PhoneNumber) -> bool {
+        self.find_consent(license_id, number).is_some_and(|consent| consent.opted_out)
+    }
+
+    /// The open conversation of the number, also one that is read-only.
+    pub(crate) fn find_open(&self, license_id: &LicenseId, number: PhoneNumber) -> Option<Id<Conversation>> {
+        self.numbers.get(&(license_id.clone(), number))?.open.as_ref().map(|open| open.conversation_id)
+    }
+
     /// To whom the number belongs, and the conversation with them, if one is open.
     pub(crate) fn find_people(
         &self,
@@ -102,6 +127,18 @@ impl Homes {
         state.open.as_ref().is_some_and(|open| {
             open.conversation_id == id && state.tied.iter().any(|person| open.people.contains(&person.person_id))
         })
+    }
+
+    /// The conversation that a message to the number would go on with, if that has a message after this feed position.
+    pub(crate) fn find_moved_on(
+        &self,
+        license_id: &LicenseId,
+        number: PhoneNumber,
+        seen: i64,
+    ) -> Option<Id<Conversation>> {
+        let open = self.numbers.get(&(license_id.clone(), number))?.open.as_ref()?;
+        let moved_on = open.last_message_seq > seen && self.is_tied(license_id, number, open.conversation_id);
+        moved_on.then_some(open.conversation_id)
     }
 
     /// The conversation to which a message from or to the number belongs, opened if need be.
@@ -126,7 +163,7 @@ impl Homes {
                 number,
                 opened_at: now,
             });
-            OpenConversation { conversation_id, people: BTreeSet::new() }
+            OpenConversation { conversation_id, people: BTreeSet::new(), last_message_seq: 0 }
         });
         for person in &state.tied {
             if open.people.insert(person.person_id.clone()) {
@@ -162,7 +199,7 @@ mod tests {
         }
         if let Some(people) = people {
             let people = people.iter().map(|id| PersonId::parse(*id).unwrap()).collect();
-            homes.add_open(license(), number(), OpenConversation { conversation_id, people });
+            homes.add_open(license(), number(), OpenConversation { conversation_id, people, last_message_seq: 7 });
         }
         (homes, conversation_id)
     }

@@ -5,6 +5,8 @@
 use chrono::{DateTime, Utc};
 use domain::{Id, Message, MessageStatus, PhoneNumber, decide_status};
 
+use super::RECIPIENT_OPTED_OUT;
+
 /// One thing that was said about a message.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
@@ -12,6 +14,7 @@ pub(crate) struct Report {
     pub status: MessageStatus,
     /// The number it went out from, if the report says so.
     pub from: Option<PhoneNumber>,
+    pub carrier: Option<String>,
     pub carrier_message_id: Option<String>,
     /// As the carrier counts.
     pub segments: Option<i32>,
@@ -25,6 +28,7 @@ pub(crate) struct Report {
 pub(crate) struct Known {
     pub status: MessageStatus,
     pub from: Option<PhoneNumber>,
+    pub carrier: Option<String>,
     pub carrier_message_id: Option<String>,
     pub segments: i32,
     pub error: Option<(String, String)>,
@@ -38,8 +42,17 @@ pub(crate) const CANNOT_RECEIVE_SMS: &str = "cannot_receive_sms";
 impl Known {
     /// Did it fail because its number cannot receive texts (rule 12)?
     pub(crate) fn shows_textless(&self) -> bool {
+        self.failed_with(CANNOT_RECEIVE_SMS)
+    }
+
+    /// Did it fail because its number stands on the carrier's own list of those who want no texts (rule 13)?
+    pub(crate) fn shows_opted_out(&self) -> bool {
+        self.failed_with(RECIPIENT_OPTED_OUT)
+    }
+
+    fn failed_with(&self, wanted: &str) -> bool {
         let failed = matches!(self.status, MessageStatus::Failed | MessageStatus::Undelivered);
-        failed && self.error.as_ref().is_some_and(|(code, _)| code == CANNOT_RECEIVE_SMS)
+        failed && self.error.as_ref().is_some_and(|(code, _)| code == wanted)
     }
 }
 
@@ -47,7 +60,9 @@ impl Known {
 pub(crate) fn plan_progress(known: &Known, report: &Report) -> Option<Known> {
     let mut after = known.clone();
     after.from = after.from.or(report.from);
-    if after.carrier_message_id.is_none() {
+    // The name and the id of one carrier, never of two.
+    if after.carrier_message_id.is_none() && report.carrier_message_id.is_some() {
+        after.carrier.clone_from(&report.carrier);
         after.carrier_message_id.clone_from(&report.carrier_message_id);
     }
     if let Some(segments) = report.segments {
@@ -83,6 +98,7 @@ mod tests {
         Known {
             status: MessageStatus::Queued,
             from: None,
+            carrier: None,
             carrier_message_id: None,
             segments: 1,
             error: None,
@@ -96,6 +112,7 @@ mod tests {
             message_id: Id::new(),
             status,
             from: None,
+            carrier: None,
             carrier_message_id: None,
             segments: None,
             error: None,

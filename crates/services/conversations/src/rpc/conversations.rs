@@ -1,17 +1,19 @@
-//! `ConversationsService`: reading conversations and messages. Sending is in `send.rs`.
+//! `ConversationsService`: reading messages. Sending is in `send.rs`, consent in `consent.rs`, lists and what
+//! each manager has read in `reading.rs`.
 
 use chassis::Fault;
 use domain::LicenseId;
 use proto::conversations::conversations_service_server::ConversationsService;
 use proto::conversations::{
-    Conversation, GetConversationRequest, GetMessageRequest, ListConversationsRequest, ListConversationsResponse,
-    ListMessagesRequest, ListMessagesResponse, Message, SendMessagesRequest, SendMessagesResponse,
+    Conversation, GetConversationRequest, GetMessageRequest, ListConversationEventsRequest,
+    ListConversationEventsResponse, ListConversationsRequest, ListConversationsResponse, ListMessagesRequest,
+    ListMessagesResponse, MarkReadRequest, Message, PutConsentRequest, ReadState, SendMessagesRequest,
+    SendMessagesResponse,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::cursor::{find_moment, write_moment};
-use super::{Context, page_of, parse_license_id, parse_limit, send};
+use super::{Context, consent, page_of, parse_license_id, parse_limit, reading, send};
 use crate::error;
 use crate::store::{conversations, messages};
 
@@ -34,16 +36,14 @@ impl ConversationsService for Context {
         &self,
         request: Request<ListConversationsRequest>,
     ) -> Result<Response<ListConversationsResponse>, Status> {
-        Ok(Response::new(list_conversations(self, &request.into_inner()).await?))
+        Ok(Response::new(reading::list_conversations(self, &request.into_inner()).await?))
     }
 
     async fn get_conversation(
         &self,
         request: Request<GetConversationRequest>,
     ) -> Result<Response<Conversation>, Status> {
-        let request = request.into_inner();
-        let license_id = parse_license_id(&request.license_id)?;
-        Ok(Response::new(get_conversation(self, license_id, &request.conversation_id).await?))
+        Ok(Response::new(reading::get_conversation(self, &request.into_inner()).await?))
     }
 
     async fn list_messages(
@@ -51,6 +51,28 @@ impl ConversationsService for Context {
         request: Request<ListMessagesRequest>,
     ) -> Result<Response<ListMessagesResponse>, Status> {
         Ok(Response::new(list_messages(self, &request.into_inner()).await?))
+    }
+
+    async fn list_conversation_events(
+        &self,
+        request: Request<ListConversationEventsRequest>,
+    ) -> Result<Response<ListConversationEventsResponse>, Status> {
+        Ok(Response::new(consent::list_events(self, &request.into_inner()).await?))
+    }
+
+    async fn put_consent(&self, request: Request<PutConsentRequest>) -> Result<Response<Conversation>, Status> {
+        let request = request.into_inner();
+        let shown = GetConversationRequest {
+            license_id: request.license_id.clone(),
+            conversation_id: request.conversation_id.clone(),
+            manager_id: request.manager.as_ref().map(|manager| manager.id.clone()).unwrap_or_default(),
+        };
+        consent::put_consent(self, request).await?;
+        Ok(Response::new(reading::get_conversation(self, &shown).await?))
+    }
+
+    async fn mark_read(&self, request: Request<MarkReadRequest>) -> Result<Response<ReadState>, Status> {
+        Ok(Response::new(reading::mark_read(self, &request.into_inner()).await?))
     }
 }
 
@@ -72,24 +94,6 @@ async fn get_conversation(
     found.remove(&id).ok_or_else(error::conversation_not_found)
 }
 
-async fn list_conversations(
-    context: &Context,
-    request: &ListConversationsRequest,
-) -> Result<ListConversationsResponse, Fault> {
-    let license_id = parse_license_id(&request.license_id)?;
-    let limit = parse_limit(request.limit, 200)?;
-    let after = find_moment(&request.cursor)?;
-    let mut connection = context.connection().await?;
-    let moments = conversations::list_moments(&mut connection, &license_id, after, limit + 1).await?;
-    let (moments, last) = page_of(moments, limit);
-    let wanted: Vec<_> = moments.iter().map(|moment| (license_id.clone(), moment.id)).collect();
-    let mut found = conversations::load(&mut connection, &wanted).await?;
-    Ok(ListConversationsResponse {
-        conversations: moments.into_iter().filter_map(|moment| found.remove(&moment.id)).collect(),
-        next_cursor: last.map(write_moment).unwrap_or_default(),
-    })
-}
-
 async fn list_messages(context: &Context, request: &ListMessagesRequest) -> Result<ListMessagesResponse, Fault> {
     let license_id = parse_license_id(&request.license_id)?;
     let limit = parse_limit(request.limit, 200)?;
@@ -104,7 +108,11 @@ async fn list_messages(context: &Context, request: &ListMessagesRequest) -> Resu
             })?),
         };
     let mut connection = context.connection().await?;
-    let ids = messages::list_ids(&mut connection, &license_id, conversation_id, before, limit + 1).await?;
+    let ids = if request.oldest_first {
+        messages::list_ids_oldest_first(&mut connection, &license_id, conversation_id, before, limit + 1).await?
+    } else {
+        messages::list_ids(&mut connection, &license_id, conversation_id, before, limit + 1).await?
+    };
     let (ids, last) = page_of(ids, limit);
     let wanted: Vec<_> = ids.iter().map(|id| (license_id.clone(), *id)).collect();
     let mut found = messages::load(&mut connection, &wanted).await?;

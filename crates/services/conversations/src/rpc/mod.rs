@@ -1,10 +1,12 @@
 //! The gRPC calls: parse, decide, store, answer.
 
 mod calls;
+mod consent;
 mod conversations;
 mod cursor;
 mod feed;
 mod people;
+mod reading;
 mod send;
 
 use bus::Relay;

@@ -3,20 +3,24 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chassis::Fault;
+use chrono::{DateTime, Utc};
 use domain::{LicenseId, PersonId, PersonKind, PersonName, PhoneNumber};
 use proto::conversations::people_service_server::PeopleService;
 use proto::conversations::{
     DeletePersonRequest, DeletePersonResponse, GetPersonRequest, ListPeopleRequest, ListPeopleResponse, Person,
-    PutPersonRequest,
+    PutPeopleRequest, PutPeopleResponse, PutPersonRequest, PutPersonResult,
 };
 use tonic::{Request, Response, Status};
 
 use super::{Context, page_of, parse_license_id, parse_limit};
 use crate::error;
+use crate::model::{Details, Put, plan_people};
 use crate::store::licenses::{self, Subject};
 use crate::store::people::{self, Filter, Place};
 use crate::store::{StoreError, conversations};
 
+/// In one call.
+const MAX_PEOPLE: usize = 1_000;
 /// Numbers of one person.
 const MAX_PHONES: usize = 20;
 /// Characters of a search.
@@ -26,6 +30,10 @@ const MAX_QUERY: usize = 100;
 impl PeopleService for Context {
     async fn put_person(&self, request: Request<PutPersonRequest>) -> Result<Response<Person>, Status> {
         Ok(Response::new(put_person(self, request.into_inner()).await?))
+    }
+
+    async fn put_people(&self, request: Request<PutPeopleRequest>) -> Result<Response<PutPeopleResponse>, Status> {
+        Ok(Response::new(put_people(self, request.into_inner()).await?))
     }
 
     async fn get_person(&self, request: Request<GetPersonRequest>) -> Result<Response<Person>, Status> {
@@ -49,43 +57,74 @@ impl PeopleService for Context {
 
 async fn put_person(context: &Context, request: PutPersonRequest) -> Result<Person, Fault> {
     let license_id = parse_license_id(&request.license_id)?;
-    let person = request.person.unwrap_or_default();
-    let person_id = parse_person_id(&person.person_id)?;
-    let kind = parse_kind(&person.kind)?;
-    let name = PersonName::parse(&person.name)
-        .map_err(|invalid| Fault::invalid("name", invalid.code(), format!("{invalid}.")))?;
-    let numbers = parse_phones(&person.phones, context.phone_numbers.allow_fictional)?;
-    let now = context.clock.now();
+    let (person_id, details) = parse_person(context, &request.person.unwrap_or_default())?;
+    let person = show(&person_id, &details);
+    record(context, &license_id, vec![(person_id, details)]).await?;
+    Ok(person)
+}
 
+async fn put_people(context: &Context, request: PutPeopleRequest) -> Result<PutPeopleResponse, Fault> {
+    let license_id = parse_license_id(&request.license_id)?;
+    if !(1..=MAX_PEOPLE).contains(&request.people.len()) {
+        return Err(error::out_of_range("people", 1, MAX_PEOPLE as u64));
+    }
+    let parsed: Vec<_> = request.people.iter().map(|person| parse_person(context, person)).collect();
+    let good: Vec<_> = parsed.iter().filter_map(|person| person.as_ref().ok().cloned()).collect();
+    let mut recorded = record(context, &license_id, good).await?.into_iter();
+    let results = parsed.into_iter().map(|person| match person {
+        Ok(_) => {
+            let put = recorded.next().unwrap_or(Put::Unchanged);
+            PutPersonResult { result: put.as_str().to_owned(), ..Default::default() }
+        }
+        Err(fault) => PutPersonResult {
+            result: "refused".to_owned(),
+            code: Some(fault.code.into_owned()),
+            detail: Some(fault.detail),
+            field: fault.field,
+        },
+    });
+    Ok(PutPeopleResponse { results: results.collect() })
+}
+
+/// Puts people in one transaction. Answers what became of each.
+async fn record(context: &Context, license_id: &LicenseId, puts: Vec<(PersonId, Details)>) -> Result<Vec<Put>, Fault> {
+    let now = context.clock.now();
     let mut tx = context.begin().await?;
-    let mut locked = licenses::lock(&mut tx, [license_id.clone()]).await?;
-    let before = people::list_numbers(&mut tx, &license_id, &person_id).await?;
-    let renamed = people::record_person(&mut tx, &license_id, &person_id, kind, &name, now).await?;
-    if before != numbers {
-        people::record_ties(&mut tx, &license_id, &person_id, &numbers, now).await?;
+    let locked = licenses::lock(&mut tx, [license_id.clone()]).await?;
+    let before = people::load_details(&mut tx, license_id, puts.iter().map(|(person_id, _)| person_id)).await?;
+    let plan = plan_people(&before, puts);
+    if plan.changed.is_empty() {
+        return Ok(plan.puts);
     }
-    if renamed || before != numbers {
-        locked.record(&license_id, Subject::PersonUpdated(person_id.clone()), now);
+    people::record_people(&mut tx, license_id, &plan.changed, now).await?;
+    let numbers = plan.changed.iter().map(|(person_id, details)| (person_id, details.numbers.as_slice()));
+    people::record_ties(&mut tx, license_id, numbers, now).await?;
+    let moved: Vec<_> = plan.moved.iter().map(|(person_id, number)| (person_id, *number)).collect();
+    show_changes(context, tx, locked, license_id, plan.changed.keys(), &moved, now).await?;
+    Ok(plan.puts)
+}
+
+/// The end of every change of people: what clients see of it. Ties that came or went make conversations writable or
+/// read-only (rule 9).
+async fn show_changes(
+    context: &Context,
+    mut tx: sqlx::PgTransaction<'static>,
+    mut locked: licenses::Locked,
+    license_id: &LicenseId,
+    changed: impl IntoIterator<Item = &PersonId>,
+    moved: &[(&PersonId, PhoneNumber)],
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    for person_id in changed {
+        locked.record(license_id, Subject::PersonUpdated(person_id.clone()), now);
     }
-    // Ties that came or went make conversations of this person writable or read-only (rule 9).
-    let moved: Vec<PhoneNumber> = numbers
-        .iter()
-        .filter(|number| !before.contains(number))
-        .chain(before.iter().filter(|number| !numbers.contains(number)))
-        .copied()
-        .collect();
-    for conversation_id in conversations::list_of_person(&mut tx, &license_id, &person_id, &moved).await? {
-        locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
+    for conversation_id in conversations::list_of_ties(&mut tx, license_id, moved).await? {
+        locked.record(license_id, Subject::ConversationUpdated(conversation_id), now);
     }
     let ranges = locked.write(&mut tx).await?;
     tx.commit().await.map_err(StoreError::from)?;
     context.pusher.push(ranges);
-    Ok(Person {
-        person_id: person_id.to_string(),
-        kind: kind.to_string(),
-        name: name.as_str().to_owned(),
-        phones: numbers.iter().map(|number| number.as_str().to_owned()).collect(),
-    })
+    Ok(())
 }
 
 async fn get_person(context: &Context, license_id: LicenseId, person_id: &str) -> Result<Person, Fault> {
@@ -101,20 +140,13 @@ async fn delete_person(context: &Context, request: DeletePersonRequest) -> Resul
     let person_id = parse_person_id(&request.person_id)?;
     let now = context.clock.now();
     let mut tx = context.begin().await?;
-    let mut locked = licenses::lock(&mut tx, [license_id.clone()]).await?;
-    let numbers = people::list_numbers(&mut tx, &license_id, &person_id).await?;
-    if !people::remove_person(&mut tx, &license_id, &person_id).await? {
-        return Ok(());
-    }
-    people::record_ties(&mut tx, &license_id, &person_id, &[], now).await?;
-    locked.record(&license_id, Subject::PersonUpdated(person_id.clone()), now);
-    for conversation_id in conversations::list_of_person(&mut tx, &license_id, &person_id, &numbers).await? {
-        locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
-    }
-    let ranges = locked.write(&mut tx).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    context.pusher.push(ranges);
-    Ok(())
+    let locked = licenses::lock(&mut tx, [license_id.clone()]).await?;
+    let before = people::load_details(&mut tx, &license_id, [&person_id]).await?;
+    let Some(known) = before.get(&person_id) else { return Ok(()) };
+    people::remove_person(&mut tx, &license_id, &person_id).await?;
+    people::record_ties(&mut tx, &license_id, [(&person_id, &[][..])], now).await?;
+    let moved: Vec<_> = known.numbers.iter().map(|number| (&person_id, *number)).collect();
+    show_changes(context, tx, locked, &license_id, [&person_id], &moved, now).await
 }
 
 async fn list_people(context: &Context, request: ListPeopleRequest) -> Result<ListPeopleResponse, Fault> {
@@ -144,6 +176,24 @@ async fn list_people(context: &Context, request: ListPeopleRequest) -> Result<Li
             .collect(),
         next_cursor: last.map(|place| write_cursor(&place)).unwrap_or_default(),
     })
+}
+
+fn parse_person(context: &Context, person: &Person) -> Result<(PersonId, Details), Fault> {
+    let person_id = parse_person_id(&person.person_id)?;
+    let kind = parse_kind(&person.kind)?;
+    let name = PersonName::parse(&person.name)
+        .map_err(|invalid| Fault::invalid("name", invalid.code(), format!("{invalid}.")))?;
+    let numbers = parse_phones(&person.phones, context.phone_numbers.allow_fictional)?;
+    Ok((person_id, Details { kind, name, numbers }))
+}
+
+fn show(person_id: &PersonId, details: &Details) -> Person {
+    Person {
+        person_id: person_id.to_string(),
+        kind: details.kind.to_string(),
+        name: details.name.as_str().to_owned(),
+        phones: details.numbers.iter().map(|number| number.as_str().to_owned()).collect(),
+    }
 }
 
 fn parse_person_id(text: &str) -> Result<PersonId, Fault> {

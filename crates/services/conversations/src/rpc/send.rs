@@ -1,19 +1,20 @@
 //! Accepting a send (rules 7, 9, 10, 12, 17): one call is one transaction. What is accepted is queued in the same
 //! transaction, so it is never lost; the same `Idempotency-Key` sends nothing new.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use bus::outbox;
 use chassis::Fault;
 use chrono::{DateTime, Utc};
 use domain::{
-    Batch, Direction, Id, LicenseId, ManagerId, MessageBody, MessageStatus, PersonId, PersonName, PhoneNumber,
-    count_segments,
+    Batch, Conversation, Direction, Id, LicenseId, ManagerId, MessageBody, MessageStatus, PersonId, PersonName,
+    PhoneNumber, count_segments,
 };
 use prost::Message as _;
 use proto::conversations as wire;
 use proto::to_timestamp;
 use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
 use url::Url;
 use uuid::Uuid;
 
@@ -30,6 +31,10 @@ const MAX_RECIPIENTS: usize = 10_000;
 const MAX_MEDIA: usize = 10;
 const MAX_MEDIA_URL: usize = 2_000;
 const MAX_KEY: usize = 200;
+/// Messages that are shown of a conversation that has moved on.
+const MAX_UNSEEN: i64 = 20;
+/// Conversations of one batch of which they are shown.
+const MAX_MOVED_ON: usize = 20;
 
 /// A send with its parts read.
 struct Send {
@@ -42,6 +47,8 @@ struct Send {
     recipients: Vec<Recipient>,
     body: MessageBody,
     media_urls: Vec<String>,
+    /// The newest feed position that the manager has seen.
+    last_seen: Option<i64>,
 }
 
 pub(super) async fn send_messages(
@@ -55,11 +62,11 @@ pub(super) async fn send_messages(
     let mut locked = licenses::lock(&mut tx, [send.license_id.clone()]).await?;
     if let Some(answer) = find_answer(&mut tx, &send).await? {
         metrics::counter!("conversations_repeated_sends_total").increment(1);
-        return first_answer(&mut tx, &send.license_id, answer).await;
+        return first_answer(&mut tx, &send, answer).await;
     }
 
     let (resolved, mut homes) = resolve(&mut tx, &send).await?;
-    let (numbers, rejected) = decide_numbers(&send.license_id, &send.recipients, &resolved, &homes);
+    let (numbers, rejected) = decide_numbers(&send.license_id, &send.recipients, &resolved, &homes, send.last_seen);
     let batch_id: Option<Id<Batch>> = (send.recipients.len() > 1).then(Id::new);
     let segments = count_segments(send.body.as_str()).segments;
     let mut new = Vec::with_capacity(numbers.len());
@@ -83,6 +90,7 @@ pub(super) async fn send_messages(
             batch_id,
             status: MessageStatus::Queued,
             segments: i32::try_from(segments).unwrap_or(i32::MAX),
+            carrier: None,
             carrier_message_id: None,
             created_at: now,
         });
@@ -91,7 +99,6 @@ pub(super) async fn send_messages(
     conversations::record_changes(&mut tx, &homes.changes, now).await?;
     if !new.is_empty() {
         messages::record_new(&mut tx, &new).await?;
-        conversations::record_activity(&mut tx, &new).await?;
     }
     let priority = if batch_id.is_some() { wire::Priority::Batch } else { wire::Priority::Reply };
     let queued: Vec<wire::MessageQueued> = new.iter().map(|message| queued(message, priority, now)).collect();
@@ -99,9 +106,9 @@ pub(super) async fn send_messages(
     for (license_id, conversation_id) in homes.changes.touched() {
         locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
     }
-    for message in &new {
-        let subject = Subject::MessageCreated(message.conversation_id, message.message_id);
-        locked.record(&message.license_id, subject, now);
+    if !new.is_empty() {
+        let seqs = locked.record_messages(&new);
+        conversations::record_activity(&mut tx, &new, &seqs).await?;
     }
     let ranges = locked.write(&mut tx).await?;
     let answer = Answer {
@@ -117,7 +124,13 @@ pub(super) async fn send_messages(
     tx.commit().await.map_err(StoreError::from)?;
     context.relay.hint();
     context.pusher.push(ranges);
-    Ok(respond(new.into_iter().map(as_accepted).collect(), answer))
+    let unseen = if answer.rejected.iter().any(|rejection| rejection.moved_on.is_some()) {
+        // Only now, when the license is free for others again.
+        load_unseen(&mut *context.connection().await?, &send, &answer).await?
+    } else {
+        Unseen::new()
+    };
+    Ok(respond(new.into_iter().map(as_accepted).collect(), answer, &unseen))
 }
 
 fn parse(request: wire::SendMessagesRequest) -> Result<Send, Fault> {
@@ -147,6 +160,7 @@ fn parse(request: wire::SendMessagesRequest) -> Result<Send, Fault> {
         recipients: recipients.collect::<Result<_, _>>()?,
         body,
         media_urls: parse_media(request.media_urls)?,
+        last_seen: request.last_seen_seq.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)),
     })
 }
 
@@ -183,7 +197,8 @@ fn parse_media(urls: Vec<String>) -> Result<Vec<String>, Fault> {
     Ok(urls)
 }
 
-/// The same request has the same hash, whoever carries it and under whichever name of the day.
+/// The same request has the same hash, whoever carries it, under whichever name of the day, and whatever he has seen
+/// meanwhile.
 fn hash(request: &wire::SendMessagesRequest) -> Vec<u8> {
     let compared = wire::SendMessagesRequest {
         recipients: request.recipients.clone(),
@@ -249,12 +264,8 @@ fn queued(message: &NewMessage, priority: wire::Priority, now: DateTime<Utc>) ->
 }
 
 /// The first answer once more: the messages as they were when they were accepted.
-async fn first_answer(
-    tx: &mut Tx<'_>,
-    license_id: &LicenseId,
-    answer: Answer,
-) -> Result<wire::SendMessagesResponse, Fault> {
-    let wanted: Vec<(LicenseId, Uuid)> = answer.message_ids.iter().map(|id| (license_id.clone(), *id)).collect();
+async fn first_answer(tx: &mut Tx<'_>, send: &Send, answer: Answer) -> Result<wire::SendMessagesResponse, Fault> {
+    let wanted: Vec<(LicenseId, Uuid)> = answer.message_ids.iter().map(|id| (send.license_id.clone(), *id)).collect();
     let mut found = messages::load(tx, &wanted).await?;
     let messages = answer.message_ids.iter().filter_map(|id| found.remove(id)).map(|message| wire::Message {
         status: MessageStatus::Queued.to_string(),
@@ -263,9 +274,13 @@ async fn first_answer(
         segments: count_segments(&message.body).segments,
         sent_at: None,
         delivered_at: None,
+        carrier: None,
+        carrier_message_id: None,
         ..message
     });
-    Ok(respond(messages.collect(), answer))
+    let messages = messages.collect();
+    let unseen = load_unseen(tx, send, &answer).await?;
+    Ok(respond(messages, answer, &unseen))
 }
 
 fn as_accepted(message: NewMessage) -> wire::Message {
@@ -286,18 +301,39 @@ fn as_accepted(message: NewMessage) -> wire::Message {
         sent_at: None,
         delivered_at: None,
         batch_id: message.batch_id.map(|id| id.to_string()),
+        carrier: None,
+        carrier_message_id: None,
     }
 }
 
-fn respond(messages: Vec<wire::Message>, answer: Answer) -> wire::SendMessagesResponse {
+/// What the manager has not seen of conversations that have moved on.
+type Unseen = HashMap<Id<Conversation>, Vec<wire::Message>>;
+
+async fn load_unseen(db: &mut PgConnection, send: &Send, answer: &Answer) -> Result<Unseen, Fault> {
+    let mut unseen = Unseen::new();
+    for conversation_id in answer.rejected.iter().filter_map(|rejection| rejection.moved_on).take(MAX_MOVED_ON) {
+        let seq = send.last_seen.unwrap_or_default();
+        let ids = messages::list_ids_after_seq(db, &send.license_id, conversation_id, seq, MAX_UNSEEN).await?;
+        let wanted: Vec<(LicenseId, Uuid)> = ids.iter().map(|id| (send.license_id.clone(), *id)).collect();
+        let mut found = messages::load(db, &wanted).await?;
+        unseen.insert(conversation_id, ids.iter().filter_map(|id| found.remove(id)).collect());
+    }
+    Ok(unseen)
+}
+
+fn respond(messages: Vec<wire::Message>, answer: Answer, unseen: &Unseen) -> wire::SendMessagesResponse {
+    let rejected = answer.rejected.into_iter().map(|each| {
+        let unseen = each.moved_on.and_then(|id| unseen.get(&id)).cloned().unwrap_or_default();
+        rejection(each, unseen)
+    });
     wire::SendMessagesResponse {
         batch_id: answer.batch_id.map(|id| id.to_string()),
+        rejected: rejected.collect(),
         messages,
-        rejected: answer.rejected.into_iter().map(rejection).collect(),
     }
 }
 
-fn rejection(rejection: Rejection) -> wire::Rejection {
+fn rejection(rejection: Rejection, unseen: Vec<wire::Message>) -> wire::Rejection {
     let to = match rejection.recipient {
         Recipient::PersonId(id) => wire::recipient::To::PersonId(id.to_string()),
         Recipient::ConversationId(id) => wire::recipient::To::ConversationId(id.to_string()),
@@ -307,5 +343,6 @@ fn rejection(rejection: Rejection) -> wire::Rejection {
         recipient: Some(wire::Recipient { to: Some(to) }),
         code: rejection.code,
         detail: rejection.detail,
+        unseen,
     }
 }

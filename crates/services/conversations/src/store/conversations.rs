@@ -3,17 +3,17 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{Conversation, Id, LicenseId, PersonId, PhoneNumber};
+use domain::{Conversation, Direction, Id, LicenseId, PersonId, PhoneNumber};
 use proto::conversations as wire;
 use proto::to_timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::messages::{self, NewMessage};
-use super::{Moment, Result, Tx, stored};
-use crate::model::{CANNOT_RECEIVE_SMS, ConversationChanges, Homes, OpenConversation, TiedPerson};
+use super::{Result, Tx, consents, stored};
+use crate::model::{CANNOT_RECEIVE_SMS, ConversationChanges, Homes, OpenConversation, RECIPIENT_OPTED_OUT, TiedPerson};
 
-/// Reads what decides about the homes of these numbers, and which of them cannot receive texts.
+/// Reads what decides about the homes of these numbers, which of them cannot receive texts, and where none are wanted.
 pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, PhoneNumber)>) -> Result<Homes> {
     let mut homes = Homes::default();
     if numbers.is_empty() {
@@ -21,13 +21,15 @@ pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, P
     }
     let (license_ids, numbers): (Vec<String>, Vec<String>) =
         numbers.iter().map(|(license_id, number)| (license_id.to_string(), number.as_str().to_owned())).unzip();
-    // One statement for both: sends wait for it under their license's lock.
+    // One statement for all: sends wait for it under their license's lock.
     let tied = sqlx::query!(
         r#"select wanted.license_id as "license_id!", wanted.number as "number!", textless.number is not null as "textless!",
+             consents.opted_out as "opted_out?", consents.source as "source?", consents.changed_at as "changed_at?",
              ties.person_id as "person_id?", people.kind as "kind?", people.name as "name?"
            from unnest($1::text[], $2::text[]) as wanted (license_id, number)
            left join textless_numbers textless
              on textless.license_id = wanted.license_id and textless.number = wanted.number
+           left join consents on consents.license_id = wanted.license_id and consents.number = wanted.number
            left join ties on ties.license_id = wanted.license_id and ties.number = wanted.number
            left join people on people.license_id = ties.license_id and people.person_id = ties.person_id
            order by ties.tied_at, ties.person_id"#,
@@ -42,6 +44,10 @@ pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, P
         if row.textless {
             homes.mark_textless(license_id.clone(), number);
         }
+        if let (Some(opted_out), Some(source), Some(changed_at)) = (row.opted_out, row.source, row.changed_at) {
+            let consent = consents::read_known(opted_out, &source, changed_at)?;
+            homes.set_consent(license_id.clone(), number, consent);
+        }
         let (Some(person_id), Some(kind), Some(name)) = (row.person_id, row.kind, row.name) else { continue };
         let person = TiedPerson {
             person_id: stored(PersonId::parse(person_id), "person id")?,
@@ -51,11 +57,11 @@ pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, P
         homes.add_tied(license_id, number, person);
     }
     let open = sqlx::query!(
-        r#"select c.license_id, c.number, c.conversation_id, array_agg(p.person_id) as "people!"
+        r#"select c.license_id, c.number, c.conversation_id, c.last_message_seq, array_agg(p.person_id) as "people!"
            from unnest($1::text[], $2::text[]) as wanted (license_id, number)
            join conversations c on c.license_id = wanted.license_id and c.number = wanted.number and c.closed_at is null
            join conversation_people p on p.license_id = c.license_id and p.conversation_id = c.conversation_id
-           group by c.license_id, c.number, c.conversation_id"#,
+           group by c.license_id, c.number, c.conversation_id, c.last_message_seq"#,
         &license_ids,
         &numbers,
     )
@@ -64,7 +70,8 @@ pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, P
     for row in open {
         let people =
             row.people.into_iter().map(|id| stored(PersonId::parse(id), "person id")).collect::<Result<_>>()?;
-        let open = OpenConversation { conversation_id: Id::from_uuid(row.conversation_id), people };
+        let conversation_id = Id::from_uuid(row.conversation_id);
+        let open = OpenConversation { conversation_id, people, last_message_seq: row.last_message_seq };
         let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
         homes.add_open(license_id, stored(PhoneNumber::from_e164(&row.number), "number")?, open);
     }
@@ -127,25 +134,38 @@ pub(crate) async fn record_changes(tx: &mut Tx<'_>, changes: &ConversationChange
     Ok(())
 }
 
-/// Notes the newest message of each conversation. The messages stand in order of time.
-pub(crate) async fn record_activity(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Result<()> {
-    let newest: HashMap<_, _> = messages
-        .iter()
-        .map(|each| ((&each.license_id, each.conversation_id), (each.created_at, each.message_id)))
-        .collect();
+/// Notes the newest message of each conversation, its feed position, and how many there are to read. The messages stand
+/// in order of time and of `seqs`.
+pub(crate) async fn record_activity(tx: &mut Tx<'_>, messages: &[NewMessage], seqs: &[i64]) -> Result<()> {
+    let mut newest: HashMap<_, (&NewMessage, i64, i32)> = HashMap::new();
+    for (message, seq) in messages.iter().zip(seqs) {
+        let new = newest.entry((&message.license_id, message.conversation_id)).or_insert((message, *seq, 0));
+        (new.0, new.1) = (message, *seq);
+        new.2 += i32::from(message.direction == Direction::Inbound);
+    }
     let license_ids: Vec<String> = newest.keys().map(|(license_id, _)| license_id.to_string()).collect();
     let ids: Vec<Uuid> = newest.keys().map(|(_, id)| id.uuid()).collect();
-    let times: Vec<DateTime<Utc>> = newest.values().map(|(time, _)| *time).collect();
-    let message_ids: Vec<Uuid> = newest.values().map(|(_, id)| id.uuid()).collect();
+    let times: Vec<DateTime<Utc>> = newest.values().map(|(message, ..)| message.created_at).collect();
+    let message_ids: Vec<Uuid> = newest.values().map(|(message, ..)| message.message_id.uuid()).collect();
+    let last_seqs: Vec<i64> = newest.values().map(|(_, seq, _)| *seq).collect();
+    let inbound: Vec<i32> = newest.values().map(|(.., inbound)| *inbound).collect();
     sqlx::query!(
-        "update conversations set last_message_id = new.message_id, last_activity_at = new.at
-         from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::uuid[]) as new (license_id, conversation_id, at, message_id)
-         where conversations.license_id = new.license_id and conversations.conversation_id = new.conversation_id
-           and (conversations.last_message_id is null or conversations.last_activity_at <= new.at)",
+        // A message that comes late is not the newest by its time. It is new all the same.
+        "update conversations
+         set last_message_id = case when last_message_id is null or last_activity_at <= new.at
+                               then new.message_id else last_message_id end,
+             last_activity_at = case when last_message_id is null or last_activity_at <= new.at
+                                then new.at else last_activity_at end,
+             last_message_seq = new.seq, inbound_count = inbound_count + new.inbound
+         from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::int[])
+           as new (license_id, conversation_id, at, message_id, seq, inbound)
+         where conversations.license_id = new.license_id and conversations.conversation_id = new.conversation_id",
         &license_ids,
         &ids,
         &times,
         &message_ids,
+        &last_seqs,
+        &inbound,
     )
     .execute(&mut **tx)
     .await?;
@@ -173,22 +193,23 @@ pub(crate) async fn list_numbers(
         .collect()
 }
 
-/// Conversations of a person that a change of these numbers' ties makes writable or read-only.
-pub(crate) async fn list_of_person(
+/// Conversations of people that a change of these ties makes writable or read-only.
+pub(crate) async fn list_of_ties(
     tx: &mut Tx<'_>,
     license_id: &LicenseId,
-    person_id: &PersonId,
-    numbers: &[PhoneNumber],
+    ties: &[(&PersonId, PhoneNumber)],
 ) -> Result<Vec<Id<Conversation>>> {
-    let numbers: Vec<String> = numbers.iter().map(|number| number.as_str().to_owned()).collect();
+    let (people, numbers): (Vec<String>, Vec<String>) =
+        ties.iter().map(|(person_id, number)| (person_id.to_string(), number.as_str().to_owned())).unzip();
     let ids = sqlx::query_scalar!(
-        "select c.conversation_id
-         from conversation_people p
-         join conversations c on c.license_id = p.license_id and c.conversation_id = p.conversation_id
-         where p.license_id = $1 and p.person_id = $2 and c.number = any($3)
+        "select distinct c.conversation_id
+         from unnest($2::text[], $3::text[]) as tie (person_id, number)
+         join conversation_people p on p.license_id = $1 and p.person_id = tie.person_id
+         join conversations c
+           on c.license_id = p.license_id and c.conversation_id = p.conversation_id and c.number = tie.number
          order by c.conversation_id",
         license_id.as_str(),
-        person_id.as_str(),
+        &people,
         &numbers,
     )
     .fetch_all(&mut **tx)
@@ -229,28 +250,15 @@ pub(crate) async fn list_open(
         .collect()
 }
 
-/// One page of a license's conversations, newest first, after a place.
-pub(crate) async fn list_moments(
-    db: &mut PgConnection,
-    license_id: &LicenseId,
-    after: Option<Moment>,
-    limit: i64,
-) -> Result<Vec<Moment>> {
-    let moments = sqlx::query_as!(
-        Moment,
-        "select last_activity_at as at, conversation_id as id from conversations
-         where license_id = $1
-           and (last_activity_at, conversation_id) <
-               (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-         order by last_activity_at desc, conversation_id desc limit $4",
+pub(crate) async fn exists(db: &mut PgConnection, license_id: &LicenseId, id: Uuid) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from conversations where license_id = $1 and conversation_id = $2) as "exists!""#,
         license_id.as_str(),
-        after.map(|moment| moment.at),
-        after.map(|moment| moment.id),
-        limit,
+        id,
     )
-    .fetch_all(db)
+    .fetch_one(db)
     .await?;
-    Ok(moments)
+    Ok(found)
 }
 
 /// Conversations as clients see them now, by id. Those that do not exist are left out.
@@ -269,9 +277,14 @@ pub(crate) async fn load(
                   ) as "tied!",
                   exists (
                     select from textless_numbers known where known.license_id = c.license_id and known.number = c.number
-                  ) as "textless!"
+                  ) as "textless!",
+                  k.opted_out as "opted_out?", k.source as "consent_source?", k.manager_id as "consent_manager_id?",
+                  k.manager_name as "consent_manager_name?", k.reason as "consent_reason?",
+                  k.changed_at as "consent_changed_at?"
            from unnest($1::text[], $2::uuid[]) as wanted (license_id, conversation_id)
-           join conversations c on c.license_id = wanted.license_id and c.conversation_id = wanted.conversation_id"#,
+           join conversations c on c.license_id = wanted.license_id and c.conversation_id = wanted.conversation_id
+           -- What a number's next people want is not for the conversation of those who had it before.
+           left join consents k on k.license_id = c.license_id and k.number = c.number and c.closed_at is null"#,
         &license_ids,
         &ids,
     )
@@ -285,11 +298,20 @@ pub(crate) async fn load(
     let mut last = messages::load(&mut *db, &last).await?;
     let mut people = load_people(db, &license_ids, &ids).await?;
     let conversations = rows.into_iter().map(|row| {
-        let reason = match (row.tied, row.textless) {
-            (false, _) => Some("number_no_longer_tied"),
-            (true, true) => Some(CANNOT_RECEIVE_SMS),
-            (true, false) => None,
+        let reason = match (row.tied, row.opted_out == Some(true), row.textless) {
+            (false, ..) => Some("number_no_longer_tied"),
+            (true, true, _) => Some(RECIPIENT_OPTED_OUT),
+            (true, false, true) => Some(CANNOT_RECEIVE_SMS),
+            (true, false, false) => None,
         };
+        let manager = row.consent_manager_id.zip(row.consent_manager_name).map(|(id, name)| wire::Manager { id, name });
+        let consent = row.opted_out.zip(row.consent_source).map(|(opted_out, source)| wire::Consent {
+            opted_out,
+            source,
+            manager,
+            reason: row.consent_reason,
+            changed_at: row.consent_changed_at.map(to_timestamp),
+        });
         let conversation = wire::Conversation {
             license_id: row.license_id,
             conversation_id: row.conversation_id.to_string(),
@@ -299,6 +321,8 @@ pub(crate) async fn load(
             sendable: reason.is_none(),
             reason: reason.map(str::to_owned),
             opened_at: Some(to_timestamp(row.opened_at)),
+            consent,
+            unread: 0,
         };
         (row.conversation_id, conversation)
     });

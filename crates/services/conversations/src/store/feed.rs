@@ -11,7 +11,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::licenses::FeedRange;
-use super::{Result, calls, conversations, messages, people, stored};
+use super::reading::MarkKey;
+use super::{Result, calls, consents, conversations, messages, people, reading, stored};
 
 /// Entries older than this are swept; who was away longer starts over.
 pub(crate) const RETENTION: chrono::TimeDelta = chrono::TimeDelta::days(7);
@@ -24,7 +25,16 @@ struct Row {
     message_id: Option<Uuid>,
     person_id: Option<String>,
     call_id: Option<Uuid>,
+    event_id: Option<Uuid>,
+    manager_id: Option<String>,
     occurred_at: DateTime<Utc>,
+}
+
+impl Row {
+    /// What an entry about somebody's reading refers to.
+    fn mark_key(&self) -> Option<MarkKey> {
+        Some((self.license_id.clone(), self.manager_id.clone()?, self.conversation_id?))
+    }
 }
 
 /// The entries of some ranges, each license's in order.
@@ -34,7 +44,8 @@ pub(crate) async fn load(db: &mut PgConnection, ranges: &[FeedRange]) -> Result<
     let last: Vec<i64> = ranges.iter().map(|range| range.last).collect();
     let rows = sqlx::query_as!(
         Row,
-        "select feed.license_id, seq, kind, conversation_id, message_id, person_id, call_id, occurred_at
+        "select feed.license_id, seq, kind, conversation_id, message_id, person_id, call_id, event_id,
+                manager_id, occurred_at
          from unnest($1::text[], $2::bigint[], $3::bigint[]) as wanted (license_id, first, last)
          join feed on feed.license_id = wanted.license_id and feed.seq between wanted.first and wanted.last
          order by feed.license_id, seq",
@@ -52,13 +63,17 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
     let mut conversation_ids = Vec::new();
     let mut person_ids = Vec::new();
     let mut call_ids = Vec::new();
+    let mut event_ids = Vec::new();
+    let mut mark_keys = Vec::new();
     let mut license_ids = Vec::new();
     for row in &rows {
         let license_id = stored(LicenseId::parse(row.license_id.as_str()), "license id")?;
         match row.kind.as_str() {
             "number.changed" | "company.updated" => license_ids.push(row.license_id.clone()),
             "call.updated" => call_ids.extend(row.call_id.map(|id| (license_id, id))),
+            "conversation.event" => event_ids.extend(row.event_id.map(|id| (license_id, id))),
             "conversation.updated" => conversation_ids.extend(row.conversation_id.map(|id| (license_id, id))),
+            "read.updated" => mark_keys.extend(row.mark_key()),
             "person.updated" => person_ids.extend(row.person_id.clone().map(|id| (license_id, id))),
             _ => message_ids.extend(row.message_id.map(|id| (license_id, id))),
         }
@@ -76,6 +91,8 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
     };
     let people = if person_ids.is_empty() { HashMap::new() } else { people::load(&mut *db, &person_ids).await? };
     let calls = if call_ids.is_empty() { HashMap::new() } else { calls::load(&mut *db, &call_ids).await? };
+    let lines = if event_ids.is_empty() { HashMap::new() } else { consents::load_lines(&mut *db, &event_ids).await? };
+    let marks = reading::load_states(&mut *db, &mark_keys).await?;
     let licenses = if license_ids.is_empty() { HashMap::new() } else { load_licenses(db, &license_ids).await? };
     let entries = rows.into_iter().map(|row| {
         let message = || row.message_id.and_then(|id| messages.get(&id)).cloned();
@@ -96,6 +113,11 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
                 licenses.get(&row.license_id).and_then(|license| license.company.clone()).map(Content::CompanyUpdated)
             }
             "call.updated" => row.call_id.and_then(|id| calls.get(&id)).cloned().map(Content::CallUpdated),
+            "conversation.event" => row.event_id.and_then(|id| lines.get(&id)).cloned().map(Content::ConversationEvent),
+            "read.updated" => row.mark_key().and_then(|key| {
+                let state = marks.get(&key).cloned()?;
+                Some(Content::ReadUpdated(wire::ReadUpdated { manager_id: key.1, state: Some(state) }))
+            }),
             _ => None,
         };
         wire::FeedEntry {

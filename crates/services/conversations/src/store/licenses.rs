@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::{Call, CompanyName, Conversation, Id, LicenseId, Message, PersonId, PhoneNumber};
+use domain::{
+    Call, CompanyName, Conversation, ConversationEvent, Direction, Id, LicenseId, ManagerId, Message, PersonId,
+    PhoneNumber,
+};
 use uuid::Uuid;
 
+use super::messages::NewMessage;
 use super::{Result, Tx, stored};
 
 /// What a feed entry refers to.
@@ -17,7 +21,10 @@ pub(crate) enum Subject {
     PersonUpdated(PersonId),
     NumberChanged,
     CallUpdated(Id<Call>),
+    ConversationEvent(Id<Conversation>, Id<ConversationEvent>),
     CompanyUpdated,
+    /// What this manager has read of the conversation. For nobody else.
+    ReadUpdated(ManagerId, Id<Conversation>),
 }
 
 /// Entries of one license: from `first` to `last`, both included.
@@ -39,6 +46,14 @@ pub(crate) struct Locked {
 struct LockedLicense {
     head_before: i64,
     head: i64,
+    /// Inbound messages that came with this transaction.
+    inbound: i64,
+}
+
+impl LockedLicense {
+    fn at(head: i64) -> Self {
+        Self { head_before: head, head, inbound: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -76,8 +91,8 @@ async fn select_for_update(tx: &mut Tx<'_>, names: &[String]) -> Result<Locked> 
     .await?;
     let mut locked = Locked::default();
     for row in rows {
-        let license = LockedLicense { head_before: row.feed_head, head: row.feed_head };
-        locked.licenses.insert(stored(LicenseId::parse(row.license_id), "license id")?, license);
+        let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
+        locked.licenses.insert(license_id, LockedLicense::at(row.feed_head));
     }
     Ok(locked)
 }
@@ -100,8 +115,7 @@ pub(crate) async fn lock_by_number(
     for row in rows {
         let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
         let number = stored(PhoneNumber::from_e164(&row.number), "number")?;
-        let license = LockedLicense { head_before: row.feed_head, head: row.feed_head };
-        locked.licenses.insert(license_id.clone(), license);
+        locked.licenses.insert(license_id.clone(), LockedLicense::at(row.feed_head));
         // Two owners for a moment: news of the change from one to the other are still on their way.
         let owner = (row.number_assigned_at, license_id);
         owners.entry(number).and_modify(|known| *known = owner.clone().max(known.clone())).or_insert(owner);
@@ -110,16 +124,30 @@ pub(crate) async fn lock_by_number(
 }
 
 impl Locked {
-    /// Notes a change that clients of the license see. It takes the license's next position.
+    /// Notes a change that clients of the license see. It takes the license's next position, which is returned.
     ///
     /// A license that is not locked here has no position to give: the entry is dropped, and a test would see it.
-    pub(crate) fn record(&mut self, license_id: &LicenseId, subject: Subject, occurred_at: DateTime<Utc>) {
+    pub(crate) fn record(&mut self, license_id: &LicenseId, subject: Subject, occurred_at: DateTime<Utc>) -> i64 {
         let Some(license) = self.licenses.get_mut(license_id) else {
             debug_assert!(false, "{license_id} is not locked");
-            return;
+            return 0;
         };
         license.head += 1;
         self.entries.push(Entry { license_id: license_id.clone(), seq: license.head, subject, occurred_at });
+        license.head
+    }
+
+    /// Notes new messages, which clients see and inbound ones of which somebody has to read. Returns their positions.
+    pub(crate) fn record_messages(&mut self, messages: &[NewMessage]) -> Vec<i64> {
+        let record = |message: &NewMessage| {
+            if let (Direction::Inbound, Some(license)) = (message.direction, self.licenses.get_mut(&message.license_id))
+            {
+                license.inbound += 1;
+            }
+            let subject = Subject::MessageCreated(message.conversation_id, message.message_id);
+            self.record(&message.license_id, subject, message.created_at)
+        };
+        messages.iter().map(record).collect()
     }
 
     /// Writes the entries and the new heads. The last thing in a transaction.
@@ -131,23 +159,23 @@ impl Locked {
         for entry in &self.entries {
             columns.push(entry);
         }
-        let ranges: Vec<FeedRange> = self
-            .licenses
-            .into_iter()
-            .filter(|(_, license)| license.head > license.head_before)
-            .map(|(license_id, license)| FeedRange { license_id, first: license.head_before + 1, last: license.head })
-            .collect();
+        let moved = self.licenses.into_iter().filter(|(_, license)| license.head > license.head_before);
+        let (ranges, inbound): (Vec<FeedRange>, Vec<i64>) = moved
+            .map(|(license_id, LockedLicense { head_before, head, inbound })| {
+                (FeedRange { license_id, first: head_before + 1, last: head }, inbound)
+            })
+            .unzip();
         let (names, heads): (Vec<String>, Vec<i64>) =
             ranges.iter().map(|range| (range.license_id.to_string(), range.last)).unzip();
         // One round trip while others wait for the lock, not two.
         sqlx::query!(
             "with entries as (
                insert into feed (license_id, seq, kind, conversation_id, message_id, person_id, call_id,
-                 occurred_at)
+                 manager_id, event_id, occurred_at)
                select * from unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::text[],
-                 $7::uuid[], $8::timestamptz[]))
-             update licenses set feed_head = new.head
-             from unnest($9::text[], $10::bigint[]) as new (license_id, head)
+                 $7::uuid[], $8::text[], $9::uuid[], $10::timestamptz[]))
+             update licenses set feed_head = new.head, inbound_total = inbound_total + new.inbound
+             from unnest($11::text[], $12::bigint[], $13::bigint[]) as new (license_id, head, inbound)
              where licenses.license_id = new.license_id",
             &columns.license_ids,
             &columns.seqs,
@@ -156,9 +184,12 @@ impl Locked {
             &columns.message_ids as _,
             &columns.person_ids as _,
             &columns.call_ids as _,
+            &columns.manager_ids as _,
+            &columns.event_ids as _,
             &columns.times,
             &names,
             &heads,
+            &inbound,
         )
         .execute(&mut **tx)
         .await?;
@@ -175,6 +206,8 @@ struct Columns {
     message_ids: Vec<Option<Uuid>>,
     person_ids: Vec<Option<String>>,
     call_ids: Vec<Option<Uuid>>,
+    manager_ids: Vec<Option<String>>,
+    event_ids: Vec<Option<Uuid>>,
     times: Vec<DateTime<Utc>>,
 }
 
@@ -187,9 +220,12 @@ impl Columns {
             Subject::PersonUpdated(_) => "person.updated",
             Subject::NumberChanged => "number.changed",
             Subject::CallUpdated(_) => "call.updated",
+            Subject::ConversationEvent(..) => "conversation.event",
             Subject::CompanyUpdated => "company.updated",
+            Subject::ReadUpdated(..) => "read.updated",
         };
         let (mut conversation_id, mut message_id, mut person_id, mut call_id) = (None, None, None, None);
+        let (mut manager_id, mut event_id) = (None, None);
         match &entry.subject {
             Subject::MessageCreated(conversation, message) | Subject::MessageUpdated(conversation, message) => {
                 (conversation_id, message_id) = (Some(conversation.uuid()), Some(message.uuid()));
@@ -197,6 +233,12 @@ impl Columns {
             Subject::ConversationUpdated(conversation) => conversation_id = Some(conversation.uuid()),
             Subject::PersonUpdated(person) => person_id = Some(person.to_string()),
             Subject::CallUpdated(call) => call_id = Some(call.uuid()),
+            Subject::ConversationEvent(conversation, event) => {
+                (conversation_id, event_id) = (Some(conversation.uuid()), Some(event.uuid()));
+            }
+            Subject::ReadUpdated(manager, conversation) => {
+                (manager_id, conversation_id) = (Some(manager.to_string()), Some(conversation.uuid()));
+            }
             Subject::NumberChanged | Subject::CompanyUpdated => {}
         }
         self.license_ids.push(entry.license_id.to_string());
@@ -206,6 +248,8 @@ impl Columns {
         self.message_ids.push(message_id);
         self.person_ids.push(person_id);
         self.call_ids.push(call_id);
+        self.manager_ids.push(manager_id);
+        self.event_ids.push(event_id);
         self.times.push(entry.occurred_at);
     }
 }

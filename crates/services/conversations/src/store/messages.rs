@@ -27,6 +27,8 @@ pub(crate) struct NewMessage {
     pub batch_id: Option<Id<Batch>>,
     pub status: MessageStatus,
     pub segments: i32,
+    /// Who brought an inbound message.
+    pub carrier: Option<String>,
     pub carrier_message_id: Option<String>,
     pub created_at: DateTime<Utc>,
 }
@@ -52,16 +54,20 @@ pub(crate) async fn record_new(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Resu
     let segments: Vec<i32> = messages.iter().map(|each| each.segments).collect();
     let carrier_ids: Vec<Option<String>> = messages.iter().map(|each| each.carrier_message_id.clone()).collect();
     let times: Vec<DateTime<Utc>> = messages.iter().map(|each| each.created_at).collect();
+    let carriers: Vec<Option<&str>> = messages.iter().map(|each| each.carrier.as_deref()).collect();
     let new = sqlx::query_scalar!(
         "insert into messages (license_id, message_id, conversation_id, direction, body, media_urls, media_types,
-           from_number, to_number, manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at)
+           from_number, to_number, manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at,
+           carrier)
          select license_id, message_id, conversation_id, direction, body,
            array(select jsonb_array_elements(media) ->> 'url'), array(select jsonb_array_elements(media) ->> 'type'),
-           from_number, to_number, manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at
+           from_number, to_number, manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at,
+           carrier
          from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
-             $9::text[], $10::text[], $11::uuid[], $12::text[], $13::int[], $14::text[], $15::timestamptz[])
+             $9::text[], $10::text[], $11::uuid[], $12::text[], $13::int[], $14::text[], $15::timestamptz[],
+             $16::text[])
            as new (license_id, message_id, conversation_id, direction, body, media, from_number, to_number,
-             manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at)
+             manager_id, manager_name, batch_id, status, segments, carrier_message_id, created_at, carrier)
          on conflict (license_id, carrier_message_id) where direction = 'inbound' do nothing
          returning message_id",
         &license_ids,
@@ -79,6 +85,7 @@ pub(crate) async fn record_new(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Resu
         &segments,
         &carrier_ids as _,
         &times,
+        &carriers as _,
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -101,8 +108,8 @@ pub(crate) struct Followed {
 /// What is known of outbound messages, which nobody else moves on until the end of the transaction.
 pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<Id<Message>, Followed>> {
     let rows = sqlx::query!(
-        "select license_id, message_id, conversation_id, to_number, status, from_number, carrier_message_id, segments,
-                error_code, error_detail, sent_at, delivered_at
+        "select license_id, message_id, conversation_id, to_number, status, from_number, carrier,
+                carrier_message_id, segments, error_code, error_detail, sent_at, delivered_at
          from messages where message_id = any($1) and direction = 'outbound'
          order by license_id, message_id for update",
         ids,
@@ -115,6 +122,7 @@ pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<
         let known = Known {
             status: stored(row.status.parse(), "status")?,
             from,
+            carrier: row.carrier,
             carrier_message_id: row.carrier_message_id,
             segments: row.segments,
             error: row.error_code.zip(row.error_detail),
@@ -143,15 +151,16 @@ pub(crate) async fn record_known(tx: &mut Tx<'_>, changed: &[(Id<Message>, &Foll
         known().map(|each| each.error.as_ref().map(|(_, detail)| detail.clone())).collect();
     let sent: Vec<Option<DateTime<Utc>>> = known().map(|each| each.sent_at).collect();
     let delivered: Vec<Option<DateTime<Utc>>> = known().map(|each| each.delivered_at).collect();
+    let carriers: Vec<Option<&str>> = known().map(|each| each.carrier.as_deref()).collect();
     sqlx::query!(
         "update messages
          set status = new.status, from_number = new.from_number, carrier_message_id = new.carrier_message_id,
              segments = new.segments, error_code = new.error_code, error_detail = new.error_detail,
-             sent_at = new.sent_at, delivered_at = new.delivered_at
+             sent_at = new.sent_at, delivered_at = new.delivered_at, carrier = new.carrier
          from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
-             $9::timestamptz[], $10::timestamptz[])
+             $9::timestamptz[], $10::timestamptz[], $11::text[])
            as new (license_id, message_id, status, from_number, carrier_message_id, segments, error_code, error_detail,
-             sent_at, delivered_at)
+             sent_at, delivered_at, carrier)
          where messages.license_id = new.license_id and messages.message_id = new.message_id",
         &license_ids,
         &ids,
@@ -163,6 +172,7 @@ pub(crate) async fn record_known(tx: &mut Tx<'_>, changed: &[(Id<Message>, &Foll
         &details as _,
         &sent as _,
         &delivered as _,
+        &carriers as _,
     )
     .execute(&mut **tx)
     .await?;
@@ -195,6 +205,55 @@ pub(crate) async fn list_ids(
     Ok(ids)
 }
 
+/// The same, oldest first, newer than a message of it.
+pub(crate) async fn list_ids_oldest_first(
+    db: &mut PgConnection,
+    license_id: &LicenseId,
+    conversation_id: Uuid,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Uuid>> {
+    let ids = sqlx::query_scalar!(
+        "select message_id from messages
+         where license_id = $1 and conversation_id = $2
+           and (created_at, message_id) > (
+             coalesce((select created_at from messages where license_id = $1 and message_id = $3 and conversation_id = $2),
+                      case when $3::uuid is null then '-infinity'::timestamptz else 'infinity'::timestamptz end),
+             coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+         order by created_at, message_id limit $4",
+        license_id.as_str(),
+        conversation_id,
+        after,
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids)
+}
+
+/// Messages that a conversation got after a feed position, the newest of them, oldest first.
+pub(crate) async fn list_ids_after_seq(
+    db: &mut PgConnection,
+    license_id: &LicenseId,
+    conversation_id: Id<Conversation>,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<Uuid>> {
+    let mut ids = sqlx::query_scalar!(
+        r#"select message_id as "message_id!" from feed
+           where license_id = $1 and conversation_id = $2 and kind = 'message.created' and seq > $3
+           order by seq desc limit $4"#,
+        license_id.as_str(),
+        conversation_id.uuid(),
+        seq,
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    ids.reverse();
+    Ok(ids)
+}
+
 /// Messages as clients see them now, by id. Those that do not exist are left out.
 pub(crate) async fn load(db: &mut PgConnection, wanted: &[(LicenseId, Uuid)]) -> Result<HashMap<Uuid, wire::Message>> {
     if wanted.is_empty() {
@@ -205,7 +264,7 @@ pub(crate) async fn load(db: &mut PgConnection, wanted: &[(LicenseId, Uuid)]) ->
     let rows = sqlx::query!(
         "select m.license_id, m.message_id, m.conversation_id, m.direction, m.body, m.media_urls, m.media_types,
                 m.from_number, m.to_number, m.manager_id, m.manager_name, m.batch_id, m.status, m.error_code,
-                m.error_detail, m.segments, m.created_at, m.sent_at, m.delivered_at
+                m.error_detail, m.segments, m.created_at, m.sent_at, m.delivered_at, m.carrier, m.carrier_message_id
          from unnest($1::text[], $2::uuid[]) as wanted (license_id, message_id)
          join messages m on m.license_id = wanted.license_id and m.message_id = wanted.message_id",
         &license_ids,
@@ -232,6 +291,8 @@ pub(crate) async fn load(db: &mut PgConnection, wanted: &[(LicenseId, Uuid)]) ->
             sent_at: row.sent_at.map(to_timestamp),
             delivered_at: row.delivered_at.map(to_timestamp),
             batch_id: row.batch_id.map(|id| id.to_string()),
+            carrier: row.carrier,
+            carrier_message_id: row.carrier_message_id,
         };
         (row.message_id, message)
     });

@@ -7,12 +7,15 @@
 //! What is read for the outside is read straight into the wire's types.
 
 pub(crate) mod calls;
+pub(crate) mod consents;
 pub(crate) mod conversations;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod licenses;
 pub(crate) mod messages;
 pub(crate) mod people;
+pub(crate) mod reading;
+pub(crate) mod search;
 pub(crate) mod textless;
 pub(crate) mod unmatched;
 

@@ -1,6 +1,6 @@
 //! People and their ties.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use domain::{LicenseId, PersonId, PersonKind, PersonName, PhoneNumber};
@@ -8,96 +8,116 @@ use proto::conversations as wire;
 use sqlx::PgConnection;
 
 use super::{Result, Tx, stored};
+use crate::model::Details;
 
-/// Creates or replaces a person. Returns false when nothing was new.
-pub(crate) async fn record_person(
+/// Creates or replaces people, each named once, and renames them in their conversations.
+pub(crate) async fn record_people(
     tx: &mut Tx<'_>,
     license_id: &LicenseId,
-    person_id: &PersonId,
-    kind: PersonKind,
-    name: &PersonName,
+    people: &BTreeMap<PersonId, Details>,
     now: DateTime<Utc>,
-) -> Result<bool> {
-    let changed = sqlx::query!(
-        "insert into people (license_id, person_id, kind, name, updated_at) values ($1, $2, $3, $4, $5)
+) -> Result<()> {
+    let ids: Vec<String> = people.keys().map(ToString::to_string).collect();
+    let kinds: Vec<&str> = people.values().map(|details| details.kind.as_str()).collect();
+    let names: Vec<&str> = people.values().map(|details| details.name.as_str()).collect();
+    sqlx::query!(
+        "insert into people (license_id, person_id, kind, name, updated_at)
+         select $1, person_id, kind, name, $5 from unnest($2::text[], $3::text[], $4::text[]) as new (person_id, kind, name)
          on conflict (license_id, person_id) do update
            set kind = excluded.kind, name = excluded.name, updated_at = excluded.updated_at
            where (people.kind, people.name) is distinct from (excluded.kind, excluded.name)",
         license_id.as_str(),
-        person_id.as_str(),
-        kind.as_str(),
-        name.as_str(),
+        &ids,
+        &kinds as _,
+        &names as _,
         now,
     )
     .execute(&mut **tx)
     .await?;
-    if changed.rows_affected() == 0 {
-        return Ok(false);
-    }
     sqlx::query!(
-        "update conversation_people set kind = $3, name = $4 where license_id = $1 and person_id = $2",
+        "update conversation_people p set kind = new.kind, name = new.name
+         from unnest($2::text[], $3::text[], $4::text[]) as new (person_id, kind, name)
+         where p.license_id = $1 and p.person_id = new.person_id
+           and (p.kind, p.name) is distinct from (new.kind, new.name)",
         license_id.as_str(),
-        person_id.as_str(),
-        kind.as_str(),
-        name.as_str(),
+        &ids,
+        &kinds as _,
+        &names as _,
     )
     .execute(&mut **tx)
     .await?;
-    Ok(true)
+    Ok(())
 }
 
-/// Removes a person; its conversations stay. Returns false when there was none.
-pub(crate) async fn remove_person(tx: &mut Tx<'_>, license_id: &LicenseId, person_id: &PersonId) -> Result<bool> {
-    let removed = sqlx::query!(
+/// Removes a person; its conversations stay.
+pub(crate) async fn remove_person(tx: &mut Tx<'_>, license_id: &LicenseId, person_id: &PersonId) -> Result<()> {
+    sqlx::query!(
         "delete from people where license_id = $1 and person_id = $2",
         license_id.as_str(),
         person_id.as_str(),
     )
     .execute(&mut **tx)
     .await?;
-    Ok(removed.rows_affected() > 0)
+    Ok(())
 }
 
-/// A person's numbers, the preferred one first.
-pub(crate) async fn list_numbers(
+/// What is known of these people, by id. Those that do not exist are left out.
+pub(crate) async fn load_details(
     tx: &mut Tx<'_>,
     license_id: &LicenseId,
-    person_id: &PersonId,
-) -> Result<Vec<PhoneNumber>> {
-    let numbers = sqlx::query_scalar!(
-        "select number from ties where license_id = $1 and person_id = $2 order by position, number",
-        license_id.as_str(),
-        person_id.as_str(),
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    numbers.into_iter().map(|number| stored(PhoneNumber::from_e164(&number), "number")).collect()
+    ids: impl IntoIterator<Item = &PersonId>,
+) -> Result<HashMap<PersonId, Details>> {
+    let wanted: Vec<_> = ids.into_iter().map(|id| (license_id.clone(), id.to_string())).collect();
+    let people = load(tx, &wanted).await?;
+    people
+        .into_values()
+        .map(|person| {
+            let numbers = person.phones.iter().map(|number| stored(PhoneNumber::from_e164(number), "number"));
+            let details = Details {
+                kind: stored(person.kind.parse(), "kind of person")?,
+                name: stored(PersonName::parse(&person.name), "name of a person")?,
+                numbers: numbers.collect::<Result<_>>()?,
+            };
+            Ok((stored(PersonId::parse(person.person_id), "person id")?, details))
+        })
+        .collect()
 }
 
-/// Makes exactly these numbers the person's, in this order. A tie that stays keeps its age.
+/// Makes exactly these numbers each person's, in this order. A tie that stays keeps its age.
 pub(crate) async fn record_ties(
     tx: &mut Tx<'_>,
     license_id: &LicenseId,
-    person_id: &PersonId,
-    numbers: &[PhoneNumber],
+    numbers: impl IntoIterator<Item = (&PersonId, &[PhoneNumber])>,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let numbers: Vec<String> = numbers.iter().map(|number| number.as_str().to_owned()).collect();
+    let (mut people, mut owners, mut tied, mut positions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (person_id, numbers) in numbers {
+        people.push(person_id.to_string());
+        for (position, number) in (1_i32..).zip(numbers) {
+            owners.push(person_id.to_string());
+            tied.push(number.as_str().to_owned());
+            positions.push(position);
+        }
+    }
     sqlx::query!(
-        "delete from ties where license_id = $1 and person_id = $2 and not number = any($3)",
+        "delete from ties where license_id = $1 and person_id = any($2)
+         and (person_id, number) not in (select * from unnest($3::text[], $4::text[]))",
         license_id.as_str(),
-        person_id.as_str(),
-        &numbers,
+        &people,
+        &owners,
+        &tied,
     )
     .execute(&mut **tx)
     .await?;
     sqlx::query!(
         "insert into ties (license_id, person_id, number, position, tied_at)
-         select $1, $2, number, n, $4 from unnest($3::text[]) with ordinality as new (number, n)
+         select $1, person_id, number, position, $5
+         from unnest($2::text[], $3::text[], $4::integer[]) as new (person_id, number, position)
          on conflict (license_id, person_id, number) do update set position = excluded.position",
         license_id.as_str(),
-        person_id.as_str(),
-        &numbers,
+        &owners,
+        &tied,
+        &positions,
         now,
     )
     .execute(&mut **tx)

@@ -1,5 +1,7 @@
 //! Inbound messages that belong to no conversation (rule 8): kept apart, counted, never shown in one.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{LicenseId, PhoneNumber};
 use proto::conversations as wire;
@@ -23,9 +25,10 @@ pub(crate) struct Unmatched {
     pub received_at: DateTime<Utc>,
 }
 
-pub(crate) async fn record(tx: &mut Tx<'_>, unmatched: &[Unmatched]) -> Result<()> {
+/// Writes messages, with those that exist already left out. Returns the new ones: carrier and the carrier's id.
+pub(crate) async fn record(tx: &mut Tx<'_>, unmatched: &[Unmatched]) -> Result<BTreeSet<(String, String)>> {
     if unmatched.is_empty() {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let carriers: Vec<&str> = unmatched.iter().map(|each| each.carrier.as_str()).collect();
     let ids: Vec<&str> = unmatched.iter().map(|each| each.carrier_message_id.as_str()).collect();
@@ -36,7 +39,7 @@ pub(crate) async fn record(tx: &mut Tx<'_>, unmatched: &[Unmatched]) -> Result<(
     let bodies: Vec<&str> = unmatched.iter().map(|each| each.body.as_str()).collect();
     let media: Vec<serde_json::Value> = unmatched.iter().map(|each| messages::media_json(&each.media)).collect();
     let times: Vec<DateTime<Utc>> = unmatched.iter().map(|each| each.received_at).collect();
-    sqlx::query!(
+    let new = sqlx::query!(
         "insert into unmatched_messages
            (carrier, carrier_message_id, license_id, from_number, to_number, body, media_urls, media_types, received_at)
          select carrier, carrier_message_id, license_id, from_number, to_number, body,
@@ -44,7 +47,8 @@ pub(crate) async fn record(tx: &mut Tx<'_>, unmatched: &[Unmatched]) -> Result<(
            received_at
          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[])
            as new (carrier, carrier_message_id, license_id, from_number, to_number, body, media, received_at)
-         on conflict do nothing",
+         on conflict do nothing
+         returning carrier, carrier_message_id",
         &carriers as _,
         &ids as _,
         &license_ids as _,
@@ -54,9 +58,9 @@ pub(crate) async fn record(tx: &mut Tx<'_>, unmatched: &[Unmatched]) -> Result<(
         &media,
         &times,
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(())
+    Ok(new.into_iter().map(|row| (row.carrier, row.carrier_message_id)).collect())
 }
 
 /// Removes what is older than the retention, a bounded number of them. Returns how many went.

@@ -7,12 +7,16 @@ mod accepting;
 mod batch;
 mod calls;
 mod companies;
+mod consent;
 mod feed;
 mod homes;
+mod imports;
 mod isolation;
 mod people;
 mod poison;
+mod reading;
 mod reports;
+mod search;
 mod textless;
 mod texts;
 
@@ -158,6 +162,7 @@ impl World {
         let request = wire::GetConversationRequest {
             license_id: license_id.to_owned(),
             conversation_id: conversation_id.to_owned(),
+            manager_id: String::new(),
         };
         answer(self.conversations.clone().get_conversation(request).await)
     }
@@ -165,7 +170,7 @@ impl World {
     /// All conversations of a license, newest first.
     async fn list_conversations(&self, license_id: &str) -> Vec<wire::Conversation> {
         let request =
-            wire::ListConversationsRequest { license_id: license_id.to_owned(), limit: 200, cursor: String::new() };
+            wire::ListConversationsRequest { license_id: license_id.to_owned(), limit: 200, ..Default::default() };
         answer(self.conversations.clone().list_conversations(request).await).unwrap().conversations
     }
 
@@ -176,6 +181,7 @@ impl World {
             conversation_id: conversation_id.to_owned(),
             limit: 200,
             before: String::new(),
+            oldest_first: false,
         };
         Ok(answer(self.conversations.clone().list_messages(request).await)?.messages)
     }
@@ -358,6 +364,7 @@ fn send(recipients: Vec<wire::Recipient>, body: &str) -> wire::SendMessagesReque
         recipients,
         body: body.to_owned(),
         media_urls: Vec::new(),
+        last_seen_seq: None,
     }
 }
 
@@ -393,6 +400,8 @@ fn kinds(entries: &[wire::FeedEntry]) -> Vec<&'static str> {
         Some(Content::NumberChanged(_)) => "number.changed",
         Some(Content::CallUpdated(_)) => "call.updated",
         Some(Content::CompanyUpdated(_)) => "company.updated",
+        Some(Content::ConversationEvent(_)) => "conversation.event",
+        Some(Content::ReadUpdated(_)) => "read.updated",
         None => "gone",
     };
     entries.iter().map(kind).collect()

@@ -169,7 +169,12 @@ async fn conversations_come_in_pages_newest_first_and_a_message_moves_one_to_the
     }
     world.apply(&[world.text(&phone(2), OFFICE, "up")]).await;
     let list = async |limit: u32, cursor: &str| {
-        let request = wire::ListConversationsRequest { license_id: ACME.to_owned(), limit, cursor: cursor.to_owned() };
+        let request = wire::ListConversationsRequest {
+            license_id: ACME.to_owned(),
+            limit,
+            cursor: cursor.to_owned(),
+            ..Default::default()
+        };
         answer(world.conversations.clone().list_conversations(request).await)
     };
     let mut numbers = Vec::new();
@@ -214,6 +219,7 @@ async fn messages_come_in_pages_newest_first() {
             conversation_id: conversation_id.to_owned(),
             limit,
             before: before.to_owned(),
+            oldest_first: false,
         };
         answer(world.conversations.clone().list_messages(request).await)
     };

@@ -65,7 +65,7 @@ async fn what_a_carrier_says_afterwards_is_remembered_the_same_way_and_other_fai
         ("undelivered", CODE, true),
         ("failed", CODE, true),
         ("undelivered", "not_reachable", false),
-        ("failed", "recipient_opted_out", false),
+        ("failed", "rejected_by_carrier", false),
     ] {
         let world = World::with_ann().await;
         let message = world.send_one(person("ann"), "hello").await;

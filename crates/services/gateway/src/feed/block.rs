@@ -1,7 +1,9 @@
 //! Writes an entry as a block of server-sent events, once for all clients.
 //!
 //! An entry without content, because what it referred to is gone (rule 11), becomes a block with only an `id:`: the
-//! position moves on and a browser shows nothing.
+//! position moves on and a browser shows nothing. So does one that is for a single manager, with all others.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -10,7 +12,7 @@ use proto::conversations::{CompanyUpdated, FeedEntry, NumberChanged};
 use proto::from_timestamp;
 use serde::Serialize;
 
-use crate::views::{BrokenAnswer, Call, Conversation, Message, Person};
+use crate::views::{BrokenAnswer, Call, Conversation, ConversationEvent, Message, Person, ReadState};
 
 /// Shows proxies and clients that the stream lives.
 pub(super) const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
@@ -19,11 +21,13 @@ pub(super) const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 #[serde(untagged)]
 enum Data {
     Message(Message),
-    Conversation(Conversation),
+    Conversation(Box<Conversation>),
     Person(Person),
     Number { number: String, carrier: String, assigned_at: DateTime<Utc> },
     Company { company_name: String, company_phone: Option<String> },
     Call(Call),
+    Event(ConversationEvent),
+    Read(ReadState),
 }
 
 /// The block of an entry. An entry that breaks its contract still moves the position: waiting for it would stop
@@ -43,6 +47,14 @@ pub(super) fn of_entry(entry: FeedEntry) -> Bytes {
     }
 }
 
+/// The manager whom alone an entry is for. None: it is for all.
+pub(super) fn find_addressee(entry: &FeedEntry) -> Option<Arc<str>> {
+    match &entry.content {
+        Some(Content::ReadUpdated(read)) => Some(read.manager_id.as_str().into()),
+        _ => None,
+    }
+}
+
 /// Only a position: a client that reconnects goes on after it.
 pub(super) fn of_position(seq: u64) -> Bytes {
     format!("id: {seq}\n\n").into()
@@ -58,7 +70,10 @@ fn show(content: Content) -> Result<(&'static str, Data), BrokenAnswer> {
         Content::MessageCreated(message) => ("message.created", Data::Message(message.try_into()?)),
         Content::MessageUpdated(message) => ("message.updated", Data::Message(message.try_into()?)),
         Content::ConversationUpdated(conversation) => {
-            ("conversation.updated", Data::Conversation(conversation.try_into()?))
+            // Written for all managers; what each has not read is no part of it.
+            let mut conversation = Conversation::try_from(conversation)?;
+            conversation.unread = None;
+            ("conversation.updated", Data::Conversation(Box::new(conversation)))
         }
         Content::PersonUpdated(person) => ("person.updated", Data::Person(person.into())),
         Content::NumberChanged(NumberChanged { number, carrier, assigned_at }) => {
@@ -69,6 +84,10 @@ fn show(content: Content) -> Result<(&'static str, Data), BrokenAnswer> {
             ("company.updated", Data::Company { company_name, company_phone })
         }
         Content::CallUpdated(call) => ("call.updated", Data::Call(call.try_into()?)),
+        Content::ReadUpdated(read) => {
+            ("conversation.read", Data::Read(read.state.ok_or(BrokenAnswer("state"))?.into()))
+        }
+        Content::ConversationEvent(event) => ("conversation.event", Data::Event(event.try_into()?)),
     })
 }
 

@@ -4,6 +4,7 @@
 //! next, is old, or shows a gap; gaps and heads that are ahead are read from the source. It keeps one position
 //! and no entries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,8 +24,8 @@ const SUBSCRIBE_PATIENCE: Duration = Duration::from_secs(2);
 /// What clients are told.
 #[derive(Clone)]
 pub(super) enum Happening {
-    /// The entry at `seq`, written.
-    Entry { seq: u64, block: Bytes },
+    /// The entry at `seq`, written. With an addressee: for that manager, for others only the position.
+    Entry { seq: u64, block: Bytes, addressee: Option<Arc<str>> },
     /// Positions before `head` lead nowhere.
     Reset { head: u64 },
 }
@@ -125,7 +126,8 @@ impl Hub {
         let seq = entry.seq;
         *position = seq;
         self.position.send_replace(Some(seq));
-        let _ = self.happenings.send(Happening::Entry { seq, block: block::of_entry(entry) });
+        let addressee = block::find_addressee(&entry);
+        let _ = self.happenings.send(Happening::Entry { seq, block: block::of_entry(entry), addressee });
     }
 }
 

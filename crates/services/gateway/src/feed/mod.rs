@@ -20,7 +20,7 @@ use bus::Bus;
 use bytes::Bytes;
 use chassis::Lifecycle;
 use chassis::serve::TracedChannel;
-use domain::LicenseId;
+use domain::{LicenseId, ManagerId};
 use futures_util::Stream;
 use proto::conversations::feed_service_client::FeedServiceClient;
 use tokio::sync::{broadcast, watch};
@@ -58,6 +58,8 @@ struct Entry {
 struct Membership {
     feeds: Feeds,
     license: LicenseId,
+    /// Whose client it is.
+    manager: ManagerId,
     happenings: broadcast::Receiver<Happening>,
     position: watch::Receiver<Option<u64>>,
 }
@@ -84,22 +86,23 @@ impl Feeds {
     pub(crate) fn follow(
         &self,
         license: LicenseId,
+        manager: ManagerId,
         last: Option<u64>,
         duration: Duration,
     ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
         let source = self.0.source.clone();
         let end = sse::End { stopping: self.0.lifecycle.stopping(), duration };
-        sse::stream(self.join(license), source, last, self.0.settings.heartbeat(), end)
+        sse::stream(self.join(license, manager), source, last, self.0.settings.heartbeat(), end)
     }
 
-    fn join(&self, license: LicenseId) -> Membership {
+    fn join(&self, license: LicenseId, manager: ManagerId) -> Membership {
         let mut hubs = self.hubs();
         let entry = hubs.entry(license.clone()).or_insert_with(|| self.start_hub(license.clone()));
         entry.clients += 1;
         let (happenings, position) = (entry.happenings.subscribe(), entry.position.clone());
         drop(hubs);
         metrics::gauge!("gateway_feed_clients").increment(1.0);
-        Membership { feeds: self.clone(), license, happenings, position }
+        Membership { feeds: self.clone(), license, manager, happenings, position }
     }
 
     fn leave(&self, license: &LicenseId) {

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::ManagerId;
 use futures_util::{Stream, stream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
@@ -123,7 +124,10 @@ async fn advance(
                 if let Some(last) = entries.last() {
                     *position = last.seq;
                 }
-                ready.extend(entries.into_iter().map(block::of_entry));
+                ready.extend(entries.into_iter().map(|entry| {
+                    let (seq, addressee) = (entry.seq, block::find_addressee(&entry));
+                    for_manager(&membership.manager, seq, addressee.as_deref(), || block::of_entry(entry))
+                }));
                 Some(if complete { Phase::Live } else { Phase::Reading })
             }
             Page::Reset { head } => {
@@ -134,9 +138,9 @@ async fn advance(
         },
         Phase::Live => match membership.happenings.recv().await {
             Ok(Happening::Entry { seq, .. }) if seq <= *position => Some(Phase::Live),
-            Ok(Happening::Entry { seq, block }) if seq - *position == 1 => {
+            Ok(Happening::Entry { seq, block, addressee }) if seq - *position == 1 => {
                 *position = seq;
-                ready.push_back(block);
+                ready.push_back(for_manager(&membership.manager, seq, addressee.as_deref(), || block));
                 Some(Phase::Live)
             }
             Ok(Happening::Entry { .. }) | Err(RecvError::Lagged(_)) => {
@@ -152,6 +156,14 @@ async fn advance(
             }
             Err(RecvError::Closed) => None,
         },
+    }
+}
+
+/// What this client gets of an entry that may be for one manager only.
+fn for_manager(manager: &ManagerId, seq: u64, addressee: Option<&str>, block: impl FnOnce() -> Bytes) -> Bytes {
+    match addressee {
+        Some(other) if other != manager.as_str() => block::of_position(seq),
+        _ => block(),
     }
 }
 

@@ -7,7 +7,7 @@ use proto::conversations::{GetConversationRequest, ListConversationsRequest, Lis
 use utoipa::IntoParams;
 
 use super::App;
-use super::extract::{FromQuery, PageQuery, Parameters, PathId, Query};
+use super::extract::{FromQuery, Parameters, PathId, Query};
 use crate::auth::Manager;
 use crate::error::Problem;
 use crate::views::{Conversation, ConversationPage, MessagePage};
@@ -30,9 +30,37 @@ impl FromQuery for MessagesQuery {
     }
 }
 
-/// Conversations, newest first.
+/// Which conversations.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConversationsQuery {
+    /// 1 to 200, 50 when left out.
+    #[param(value_type = Option<u32>)]
+    limit: u32,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Beginnings of words of a name of somebody in it, or digits of the number.
+    query: Option<String>,
+    /// `true`: only conversations with messages that you have not read. A page may then be short, or empty, and have a
+    /// `next_cursor` all the same.
+    #[param(value_type = Option<bool>)]
+    unread: bool,
+}
+
+impl FromQuery for ConversationsQuery {
+    fn from_query(parameters: &mut Parameters) -> Result<Self, Fault> {
+        Ok(Self {
+            limit: parameters.page_size()?,
+            cursor: parameters.find_text("cursor"),
+            query: parameters.find_text("query"),
+            unread: parameters.find("unread")?.unwrap_or(false),
+        })
+    }
+}
+
+/// Conversations, newest first, with what you have not read. Who asks for the first time has read everything up to then.
 #[utoipa::path(
-    get, path = "/v1/conversations", tag = "conversations", params(PageQuery),
+    get, path = "/v1/conversations", tag = "conversations", params(ConversationsQuery),
     responses(
         (status = 200, description = "One page.", body = ConversationPage),
         (status = 422, description = "`invalid_value`, `invalid_cursor`, `unknown_parameter`: `field` says which."),
@@ -41,12 +69,15 @@ impl FromQuery for MessagesQuery {
 pub(crate) async fn list_conversations(
     State(app): State<App>,
     Manager(actor): Manager,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<ConversationsQuery>,
 ) -> Result<axum::Json<ConversationPage>, Problem> {
     let request = ListConversationsRequest {
         license_id: actor.license.to_string(),
         limit: query.limit,
         cursor: query.cursor.unwrap_or_default(),
+        manager_id: actor.id.to_string(),
+        query: query.query.unwrap_or_default(),
+        unread_only: query.unread,
     };
     let answer = app.upstreams.conversations.clone().list_conversations(request).await;
     let page = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();
@@ -68,7 +99,11 @@ pub(crate) async fn get_conversation(
     PathId(id): PathId<Id<ConversationOf>>,
     _: Query<()>,
 ) -> Result<axum::Json<Conversation>, Problem> {
-    let request = GetConversationRequest { license_id: actor.license.to_string(), conversation_id: id.to_string() };
+    let request = GetConversationRequest {
+        license_id: actor.license.to_string(),
+        conversation_id: id.to_string(),
+        manager_id: actor.id.to_string(),
+    };
     let answer = app.upstreams.conversations.clone().get_conversation(request).await;
     let conversation = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();
     Ok(axum::Json(conversation.try_into()?))
@@ -95,6 +130,7 @@ pub(crate) async fn list_messages(
         conversation_id: id.to_string(),
         limit: query.limit,
         before: query.before.map(|id| id.to_string()).unwrap_or_default(),
+        oldest_first: false,
     };
     let answer = app.upstreams.conversations.clone().list_messages(request).await;
     let page = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();

@@ -15,7 +15,9 @@ use crate::error::Problem;
 ///
 /// `id:` is the position, `event:` and `data:` say what happened: `message.created` and `message.updated` (the message),
 /// `conversation.updated` (the conversation), `person.updated` (the person), `number.changed` (`{number, carrier,
-/// assigned_at}`), `company.updated` (`{company_name, company_phone}`), `call.updated` (the call) or `reset` (`{head}`).
+/// assigned_at}`), `company.updated` (`{company_name, company_phone}`), `call.updated` (the call),
+/// `conversation.event` (a line of a conversation), `conversation.read` (`{conversation_id, unread, total_unread}`: you
+/// have read, perhaps on another device; nobody else sees it) or `reset` (`{head}`).
 /// A block with only an `id:` moves the position. With `Last-Event-ID` the feed goes on after
 /// that position, without from now. After `reset` the position is too old: fetch what is shown again. The stream
 /// ends when the token expires; connect again with a new one.
@@ -35,7 +37,7 @@ pub(crate) async fn follow_feed(
 ) -> Result<Response, Problem> {
     let last = find_last_event_id(&headers)?;
     let token_left = (actor.accepted_until - app.clock.now()).to_std().unwrap_or_default();
-    let mut response = Response::new(Body::from_stream(app.feeds.follow(actor.license, last, token_left)));
+    let mut response = Response::new(Body::from_stream(app.feeds.follow(actor.license, actor.id, last, token_left)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     // Proxies that collect before they pass on would hold the feed back.

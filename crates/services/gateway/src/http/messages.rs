@@ -27,12 +27,16 @@ const WAITING_TIMEOUT: Duration = Duration::from_secs(2);
 /// A text to one or many. Each gets a message of their own.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"recipients": [{"person_id": "t-1"}], "body": "The plumber comes at nine.", "last_seen_seq": 41}))]
 pub(crate) struct SendInput {
     /// 1 to 10,000.
     recipients: Vec<RecipientInput>,
     body: String,
     #[serde(default)]
     media_urls: Vec<String>,
+    /// The newest feed position that you have seen. A conversation with a newer message, also one of your own, gets
+    /// nothing: `conversation_moved_on`. Left out: not looked at.
+    last_seen_seq: Option<u64>,
 }
 
 /// A person or a conversation.
@@ -63,10 +67,15 @@ pub(crate) struct Sent {
 pub(crate) struct Rejected {
     recipient: RecipientView,
     /// Stable; for programs: `person_not_found`, `conversation_not_found`, `person_has_no_phone`, `number_no_longer_tied`,
-    /// `cannot_receive_sms` (a landline or the like), `duplicate_recipient`.
+    /// `recipient_opted_out` (no texts are wanted at the number), `cannot_receive_sms` (a landline or the like),
+    /// `conversation_moved_on` (see `last_seen_seq`), `duplicate_recipient`.
     code: String,
     /// A sentence for people.
     detail: String,
+    /// With `conversation_moved_on`: the newest messages that you have not seen, oldest first, at most 20. Of a batch, for
+    /// the first 20 such conversations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unseen: Vec<Message>,
 }
 
 /// A message, and while it waits, why.
@@ -96,7 +105,8 @@ pub(crate) struct Waiting {
         (status = 202, description = "What was accepted will be sent; see `rejected` for the others.", body = Sent),
         (status = 404, description = "The only recipient does not exist: `person_not_found`, …; see `rejected`."),
         (status = 409, description = "Nothing can go to the only recipient: `number_no_longer_tied`, \
-            `cannot_receive_sms`, `person_has_no_phone`; see `rejected`."),
+            `recipient_opted_out`, `cannot_receive_sms`, `person_has_no_phone`; see `rejected`. `conversation_moved_on`: there are messages \
+            that you have not seen, in `unseen`; send again without `last_seen_seq` to insist."),
         (status = 413, description = "`body_too_large`: more than 2 MiB."),
         (status = 422, description = "`no_recipient_accepted`: see `rejected`. Others: `field` says which."),
     ),
@@ -187,6 +197,7 @@ fn plan_request(actor: Actor, headers: &HeaderMap, input: SendInput) -> Result<S
         body: input.body,
         media_urls: input.media_urls,
         manager: Some(conversations::Manager { id: actor.id.to_string(), name: actor.name }),
+        last_seen_seq: input.last_seen_seq,
     })
 }
 
@@ -208,7 +219,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Fault> {
 fn show_sent(answer: SendMessagesResponse) -> Result<Sent, BrokenAnswer> {
     let rejected = answer.rejected.into_iter().map(|rejection| {
         let recipient = rejection.recipient.ok_or(BrokenAnswer("recipient"))?.try_into()?;
-        Ok(Rejected { recipient, code: rejection.code, detail: rejection.detail })
+        let unseen = rejection.unseen.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
+        Ok(Rejected { recipient, code: rejection.code, detail: rejection.detail, unseen })
     });
     Ok(Sent {
         batch_id: answer.batch_id,
@@ -224,6 +236,8 @@ fn find_refusal(sent: &Sent) -> Option<Fault> {
     }
     let fault = match sent.rejected.as_slice() {
         [only] if only.code.ends_with("_not_found") => Fault::not_found(only.code.clone(), only.detail.clone()),
+        [only] if !only.unseen.is_empty() => Fault::conflict(only.code.clone(), only.detail.clone())
+            .with("unseen", serde_json::to_value(&only.unseen).unwrap_or_default()),
         [only] => Fault::conflict(only.code.clone(), only.detail.clone()),
         _ => Fault::invalid("recipients", "no_recipient_accepted", "Nothing was sent: see `rejected`."),
     };

@@ -4,15 +4,19 @@
 //! writes go on without it ([`App::finish`]).
 
 mod calls;
+mod consent;
 mod conversations;
 mod extract;
 mod feed;
+mod import;
 mod messages;
 mod number;
 mod observe;
 mod openapi;
 mod people;
+mod reading;
 mod settings;
+mod transcript;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -93,12 +97,17 @@ fn routes(limits: &UpstreamSettings) -> OpenApiRouter<App> {
         .routes(routes!(settings::get_settings))
         .routes(routes!(settings::put_company))
         .routes(routes!(people::list_people))
+        .routes(routes!(import::import_people))
         .routes(routes!(people::put_person, people::get_person, people::delete_person))
         .merge(sends)
         .routes(routes!(messages::get_message))
         .routes(routes!(conversations::list_conversations))
         .routes(routes!(conversations::get_conversation))
         .routes(routes!(conversations::list_messages))
+        .routes(routes!(reading::mark_read))
+        .routes(routes!(transcript::get_transcript))
+        .routes(routes!(consent::list_events))
+        .routes(routes!(consent::put_consent))
         .routes(routes!(calls::list_calls))
         .routes(routes!(feed::follow_feed))
         .layer(middleware::from_fn_with_state(limits.timeout(), observe::limit_time))

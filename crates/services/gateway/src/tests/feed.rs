@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::LicenseId;
+use domain::{LicenseId, ManagerId};
 use futures_util::StreamExt as _;
 use prost::Message as _;
 use proto::conversations::feed_entry::Content;
@@ -38,7 +38,7 @@ impl World {
         self.push_raw(license, FeedPush { entries }.encode_to_vec()).await;
     }
 
-    async fn push_raw(&self, license: &str, payload: Vec<u8>) {
+    pub(super) async fn push_raw(&self, license: &str, payload: Vec<u8>) {
         let bus = bus::Bus::connect(&self.settings.nats, "test").await.unwrap();
         bus.client().publish(bus.subject(&format!("feed.{license}")), Bytes::from(payload)).await.unwrap();
         bus.client().flush().await.unwrap();
@@ -221,8 +221,9 @@ async fn a_client_that_reads_slowly_misses_nothing_and_the_last_one_to_leave_end
     let feeds = Feeds::start(settings.feed, bus, upstreams.feed, &lifecycle);
     let acme = || LicenseId::parse("acme").unwrap();
     let hour = Duration::from_hours(1);
-    let mut slow = Box::pin(feeds.follow(acme(), None, hour));
-    let mut quick = Box::pin(feeds.follow(acme(), None, hour));
+    let mia = || ManagerId::parse("m-1").unwrap();
+    let mut slow = Box::pin(feeds.follow(acme(), mia(), None, hour));
+    let mut quick = Box::pin(feeds.follow(acme(), mia(), None, hour));
     assert_eq!(slow.next().await.unwrap().unwrap(), "id: 0\n\n");
     assert_eq!(quick.next().await.unwrap().unwrap(), "id: 0\n\n");
     world.commit("acme", 50);

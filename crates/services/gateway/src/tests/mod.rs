@@ -2,7 +2,10 @@
 
 mod auth;
 mod calls;
+mod consent;
 mod feed;
+mod importing;
+mod marks;
 mod number;
 mod reading;
 mod services;

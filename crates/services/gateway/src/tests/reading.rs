@@ -26,6 +26,8 @@ fn a_conversation() -> Conversation {
         sendable: false,
         reason: Some("number_no_longer_tied".to_owned()),
         opened_at: Some(to_timestamp(a_time())),
+        consent: None,
+        unread: 2,
     }
 }
 
@@ -88,7 +90,8 @@ async fn a_conversation_and_its_messages_have_the_shapes_of_the_design() {
     let conversation = json!({
         "conversation_id": CONVERSATION, "number": "+12125550123", "last_message": message_json(),
         "people": [{"person_id": "t-1", "kind": "tenant", "name": "Tina"}],
-        "sendable": false, "reason": "number_no_longer_tied", "opened_at": "2026-03-02T15:00:00Z",
+        "sendable": false, "reason": "number_no_longer_tied", "consent": null, "opened_at": "2026-03-02T15:00:00Z",
+        "unread": 2,
     });
     let path = format!("/v1/conversations/{CONVERSATION}");
     assert_eq!(world.get(&path).await.body, conversation);
@@ -97,7 +100,7 @@ async fn a_conversation_and_its_messages_have_the_shapes_of_the_design() {
     world.services.known().conversations.insert(("acme".to_owned(), CONVERSATION.to_owned()), landline);
     assert_eq!(world.get(&path).await.body["reason"], "cannot_receive_sms");
     know_everything(&world);
-    let page = json!({"items": [conversation], "next_cursor": null});
+    let page = json!({"items": [conversation], "next_cursor": null, "total_unread": 5});
     assert_eq!(world.get("/v1/conversations?limit=10").await.body, page);
     let messages = world.get(&format!("{path}/messages?before={MESSAGE}")).await;
     assert_eq!(messages.body, json!({"items": [message_json()], "next_cursor": null}));
@@ -206,6 +209,8 @@ async fn the_api_describes_itself_and_its_page_needs_no_internet() {
         "/v1/conversations",
         "/v1/conversations/{conversation_id}",
         "/v1/conversations/{conversation_id}/messages",
+        "/v1/conversations/{conversation_id}/read",
+        "/v1/conversations/{conversation_id}/transcript",
         "/v1/calls",
         "/v1/number",
         "/v1/number/candidates",
@@ -229,7 +234,22 @@ async fn the_api_describes_itself_and_its_page_needs_no_internet() {
     let candidate = &api.body["paths"]["/v1/number/candidates"]["post"];
     assert_eq!(candidate["requestBody"]["required"], json!(null), "the body may be left out");
     assert!(candidate["responses"]["429"]["headers"]["Retry-After"].is_object());
-    for schema in ["License", "Company", "Settings", "Candidate", "CandidateInput", "SaveInput", "Call"] {
+    for schema in [
+        "License",
+        "Company",
+        "Settings",
+        "Candidate",
+        "CandidateInput",
+        "SaveInput",
+        "Call",
+        "Consent",
+        "ConsentInput",
+        "ConversationEvent",
+        "ReadInput",
+        "ReadState",
+        "SendInput",
+        "Transcript",
+    ] {
         assert!(api.body["components"]["schemas"][schema]["example"].is_object(), "{schema}");
     }
     let page = world.http.get(url("/docs/")).send().await.unwrap().text().await.unwrap();

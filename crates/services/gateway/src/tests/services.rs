@@ -11,11 +11,13 @@ use proto::conversations::conversations_service_server::{ConversationsService, C
 use proto::conversations::feed_service_server::{FeedService, FeedServiceServer};
 use proto::conversations::people_service_server::{PeopleService, PeopleServiceServer};
 use proto::conversations::{
-    Call, Conversation, DeletePersonRequest, DeletePersonResponse, FeedEntry, FeedHead, GetConversationRequest,
-    GetMessageRequest, GetPersonRequest, ListCallsRequest, ListCallsResponse, ListConversationsRequest,
-    ListConversationsResponse, ListFeedHeadsRequest, ListFeedHeadsResponse, ListFeedRequest, ListFeedResponse,
-    ListMessagesRequest, ListMessagesResponse, ListPeopleRequest, ListPeopleResponse, Message, Person,
-    PutPersonRequest, SendMessagesRequest, SendMessagesResponse,
+    Call, Conversation, ConversationEvent, DeletePersonRequest, DeletePersonResponse, FeedEntry, FeedHead,
+    GetConversationRequest, GetMessageRequest, GetPersonRequest, ListCallsRequest, ListCallsResponse,
+    ListConversationEventsRequest, ListConversationEventsResponse, ListConversationsRequest, ListConversationsResponse,
+    ListFeedHeadsRequest, ListFeedHeadsResponse, ListFeedRequest, ListFeedResponse, ListMessagesRequest,
+    ListMessagesResponse, ListPeopleRequest, ListPeopleResponse, MarkReadRequest, Message, Person, PutConsentRequest,
+    PutPeopleRequest, PutPeopleResponse, PutPersonRequest, PutPersonResult, ReadState, SendMessagesRequest,
+    SendMessagesResponse,
 };
 use proto::dispatch::dispatch_service_server::{DispatchService, DispatchServiceServer};
 use proto::dispatch::{ListWaitingRequest, ListWaitingResponse, Waiting};
@@ -69,6 +71,7 @@ pub(super) struct Known {
     /// Positions up to here are not kept any more.
     pub(super) forgotten: u64,
     pub(super) people_asked: Vec<ListPeopleRequest>,
+    pub(super) people_away: bool,
     pub(super) licenses_put: Vec<PutLicenseRequest>,
     pub(super) generated: Vec<GenerateCandidateRequest>,
     pub(super) generate_answer: Option<Result<Candidate, Fault>>,
@@ -76,6 +79,14 @@ pub(super) struct Known {
     pub(super) save_answer: Option<Result<SaveNumberResponse, Fault>>,
     pub(super) calls: HashMap<String, Vec<Call>>,
     pub(super) calls_asked: Vec<ListCallsRequest>,
+    pub(super) marked: Vec<MarkReadRequest>,
+    pub(super) mark_answer: Option<Result<ReadState, Fault>>,
+    pub(super) conversations_asked: Vec<ListConversationsRequest>,
+    pub(super) conversation_asked: Vec<GetConversationRequest>,
+    pub(super) lines: Vec<ConversationEvent>,
+    pub(super) lines_asked: Vec<ListConversationEventsRequest>,
+    pub(super) consents_put: Vec<PutConsentRequest>,
+    pub(super) consent_answer: Option<Result<Conversation, Fault>>,
 }
 
 impl Services {
@@ -175,6 +186,27 @@ impl PeopleService for Services {
         Ok(Response::new(person))
     }
 
+    async fn put_people(&self, request: Request<PutPeopleRequest>) -> Answer<PutPeopleResponse> {
+        let PutPeopleRequest { license_id, people } = request.into_inner();
+        if self.known().people_away {
+            return Err(Fault::service_unavailable().into());
+        }
+        let mut results = Vec::new();
+        for person in people {
+            let request = PutPersonRequest { license_id: license_id.clone(), person: Some(person) };
+            let result = match self.put_person(Request::new(request)).await {
+                Ok(_) => PutPersonResult { result: "created".to_owned(), ..Default::default() },
+                Err(status) => {
+                    let Fault { code, detail, field, .. } = Fault::from_status(&status);
+                    let code = Some(code.into_owned());
+                    PutPersonResult { result: "refused".to_owned(), code, detail: Some(detail), field }
+                }
+            };
+            results.push(result);
+        }
+        Ok(Response::new(PutPeopleResponse { results }))
+    }
+
     async fn get_person(&self, request: Request<GetPersonRequest>) -> Answer<Person> {
         let GetPersonRequest { license_id, person_id } = request.into_inner();
         let person = self.known().people.get(&(license_id, person_id)).cloned();
@@ -220,15 +252,19 @@ impl ConversationsService for Services {
         &self,
         request: Request<ListConversationsRequest>,
     ) -> Answer<ListConversationsResponse> {
-        let license = request.into_inner().license_id;
-        let known = self.known();
+        let request = request.into_inner();
+        let license = request.license_id.clone();
+        let mut known = self.known();
+        known.conversations_asked.push(request);
         let own = known.conversations.iter().filter(|((of, _), _)| *of == license);
         let conversations = own.map(|(_, conversation)| conversation.clone()).collect();
-        Ok(Response::new(ListConversationsResponse { conversations, next_cursor: String::new() }))
+        Ok(Response::new(ListConversationsResponse { conversations, next_cursor: String::new(), total_unread: 5 }))
     }
 
     async fn get_conversation(&self, request: Request<GetConversationRequest>) -> Answer<Conversation> {
-        let GetConversationRequest { license_id, conversation_id } = request.into_inner();
+        let request = request.into_inner();
+        self.known().conversation_asked.push(request.clone());
+        let GetConversationRequest { license_id, conversation_id, .. } = request;
         let conversation = self.known().conversations.get(&(license_id, conversation_id)).cloned();
         conversation.map(Response::new).ok_or_else(|| Fault::not_found("conversation_not_found", "None.").into())
     }
@@ -240,7 +276,46 @@ impl ConversationsService for Services {
             return Err(Fault::not_found("conversation_not_found", "No such conversation.").into());
         }
         let own = known.messages.values().filter(|message| message.conversation_id == request.conversation_id);
-        Ok(Response::new(ListMessagesResponse { messages: own.cloned().collect(), next_before: String::new() }))
+        let mut messages: Vec<Message> = own.cloned().collect();
+        let mut next_before = String::new();
+        if request.oldest_first {
+            // Small pages, so that a transcript takes several.
+            messages.sort_by(|left, right| left.message_id.cmp(&right.message_id));
+            messages.retain(|message| message.message_id > request.before);
+            if messages.len() > 2 {
+                messages.truncate(2);
+                next_before.clone_from(&messages[1].message_id);
+            }
+        }
+        Ok(Response::new(ListMessagesResponse { messages, next_before }))
+    }
+
+    async fn list_conversation_events(
+        &self,
+        request: Request<ListConversationEventsRequest>,
+    ) -> Answer<ListConversationEventsResponse> {
+        let request = request.into_inner();
+        let mut known = self.known();
+        if !known.conversations.contains_key(&(request.license_id.clone(), request.conversation_id.clone())) {
+            return Err(Fault::not_found("conversation_not_found", "No such conversation.").into());
+        }
+        known.lines_asked.push(request);
+        Ok(Response::new(ListConversationEventsResponse {
+            events: known.lines.clone(),
+            next_cursor: "more".to_owned(),
+        }))
+    }
+
+    async fn mark_read(&self, request: Request<MarkReadRequest>) -> Answer<ReadState> {
+        let mut known = self.known();
+        known.marked.push(request.into_inner());
+        Ok(Response::new(known.mark_answer.clone().unwrap()?))
+    }
+
+    async fn put_consent(&self, request: Request<PutConsentRequest>) -> Answer<Conversation> {
+        let mut known = self.known();
+        known.consents_put.push(request.into_inner());
+        Ok(Response::new(known.consent_answer.clone().unwrap()?))
     }
 }
 

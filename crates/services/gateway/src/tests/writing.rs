@@ -16,7 +16,12 @@ const CONVERSATION: &str = "01900000-0000-7000-8000-00000000000c";
 
 fn rejection(person: &str, code: &str) -> Rejection {
     let recipient = Recipient { to: Some(To::PersonId(person.to_owned())) };
-    Rejection { recipient: Some(recipient), code: code.to_owned(), detail: "It cannot be.".to_owned() }
+    Rejection {
+        recipient: Some(recipient),
+        code: code.to_owned(),
+        detail: "It cannot be.".to_owned(),
+        unseen: Vec::new(),
+    }
 }
 
 fn rejected_json(person: &str, code: &str) -> Value {

@@ -6,7 +6,7 @@ use proto::conversations::recipient::To;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BrokenAnswer, find_time, text, time};
+use super::{BrokenAnswer, Consent, find_time, text, time};
 
 /// One SMS or MMS.
 #[derive(Serialize, ToSchema)]
@@ -16,23 +16,23 @@ pub(crate) struct Message {
     conversation_id: String,
     /// `inbound` or `outbound`.
     direction: String,
-    body: String,
-    media: Vec<Media>,
+    pub(super) body: String,
+    pub(super) media: Vec<Media>,
     /// E.164. Null while an outbound message has not gone out.
-    from: Option<String>,
+    pub(super) from: Option<String>,
     /// E.164.
-    to: String,
+    pub(super) to: String,
     /// Who sent it. Null for inbound messages.
-    manager: Option<Manager>,
+    pub(super) manager: Option<Manager>,
     /// Inbound: `received`. Outbound: `queued`, `sending`, `sent`, `delivered`, `undelivered`, `failed`, `canceled`
     /// or `unknown`: nobody knows yet whether the carrier took it. It never goes backwards.
     pub(crate) status: String,
     /// Why it failed.
-    error: Option<MessageError>,
+    pub(super) error: Option<MessageError>,
     segments: u32,
-    created_at: DateTime<Utc>,
-    sent_at: Option<DateTime<Utc>>,
-    delivered_at: Option<DateTime<Utc>>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) sent_at: Option<DateTime<Utc>>,
+    pub(super) delivered_at: Option<DateTime<Utc>>,
     /// Set when it went to many.
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_id: Option<String>,
@@ -41,15 +41,15 @@ pub(crate) struct Message {
 /// A picture or another file.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Media {
-    url: String,
+    pub(super) url: String,
     content_type: Option<String>,
 }
 
-/// A manager as they were when they sent.
+/// A manager as they were when they did it.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Manager {
     id: String,
-    name: String,
+    pub(super) name: String,
 }
 
 /// Why a message failed.
@@ -61,7 +61,7 @@ pub(crate) struct MessageError {
     /// `rejected_by_carrier`. There may be more in future.
     code: String,
     /// A sentence for people.
-    detail: String,
+    pub(super) detail: String,
 }
 
 /// Messages, newest first.
@@ -85,9 +85,15 @@ pub(crate) struct Conversation {
     /// False: read-only, for `reason`.
     sendable: bool,
     /// `number_no_longer_tied`: nobody of this conversation has the number any more. `cannot_receive_sms`: the number is
-    /// a landline or the like, as a carrier said; a text from it lifts this.
+    /// a landline or the like, as a carrier said; a text from it lifts this. `recipient_opted_out`: no texts are wanted; see
+    /// `consent`.
     reason: Option<String>,
+    /// Whether texts are wanted at the number. Null: nothing was said, or the number went to somebody else.
+    consent: Option<Consent>,
     opened_at: DateTime<Utc>,
+    /// Inbound messages that you have not read. Left out on the feed, which is for all managers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unread: Option<u32>,
 }
 
 /// A person of a conversation.
@@ -95,7 +101,7 @@ pub(crate) struct Conversation {
 pub(crate) struct ConversationPerson {
     person_id: String,
     kind: String,
-    name: String,
+    pub(super) name: String,
 }
 
 /// Conversations, newest first.
@@ -104,6 +110,8 @@ pub(crate) struct ConversationPage {
     items: Vec<Conversation>,
     /// Null: this was the last page.
     next_cursor: Option<String>,
+    /// Your unread messages over all conversations of the license.
+    total_unread: u64,
 }
 
 /// Whom a message was for, as the caller named them.
@@ -134,6 +142,12 @@ impl From<conversations::ConversationPerson> for ConversationPerson {
     }
 }
 
+impl From<conversations::Manager> for Manager {
+    fn from(conversations::Manager { id, name }: conversations::Manager) -> Self {
+        Self { id, name }
+    }
+}
+
 impl TryFrom<conversations::Message> for Message {
     type Error = BrokenAnswer;
 
@@ -147,7 +161,7 @@ impl TryFrom<conversations::Message> for Message {
             media: media.map(|media| Media { url: media.url, content_type: text(media.content_type) }).collect(),
             from: text(message.from),
             to: message.to,
-            manager: message.manager.map(|manager| Manager { id: manager.id, name: manager.name }),
+            manager: message.manager.map(Manager::from),
             status: message.status,
             error: message.error.map(|error| MessageError { code: error.code, detail: error.detail }),
             segments: message.segments,
@@ -170,7 +184,9 @@ impl TryFrom<conversations::Conversation> for Conversation {
             last_message: conversation.last_message.map(Message::try_from).transpose()?,
             sendable: conversation.sendable,
             reason: conversation.reason,
+            consent: conversation.consent.map(Consent::try_from).transpose()?,
             opened_at: time(conversation.opened_at, "opened_at")?,
+            unread: Some(conversation.unread),
         })
     }
 }
@@ -180,7 +196,7 @@ impl TryFrom<conversations::ListConversationsResponse> for ConversationPage {
 
     fn try_from(page: conversations::ListConversationsResponse) -> Result<Self, BrokenAnswer> {
         let items = page.conversations.into_iter().map(Conversation::try_from).collect::<Result<_, _>>()?;
-        Ok(Self { items, next_cursor: text(page.next_cursor) })
+        Ok(Self { items, next_cursor: text(page.next_cursor), total_unread: page.total_unread })
     }
 }
 

@@ -3,13 +3,17 @@
 //! They decide nothing. A service's answer that lacks what it must have is our mistake, not the caller's.
 
 mod calls;
+mod consent;
 mod conversations;
 mod people;
+mod reading;
 mod settings;
 
 pub(crate) use calls::{Call, CallPage};
+pub(crate) use consent::{Consent, ConversationEvent, ConversationEventPage};
 pub(crate) use conversations::{Conversation, ConversationPage, Message, MessagePage, RecipientView};
 pub(crate) use people::{Person, PersonPage};
+pub(crate) use reading::{ReadState, TranscriptHead, TranscriptMessage};
 pub(crate) use settings::{Candidate, Settings};
 
 use chassis::Fault;

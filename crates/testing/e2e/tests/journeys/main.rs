@@ -5,12 +5,14 @@
 
 mod architecture;
 mod calls;
+mod consent;
 mod kills;
 mod lines;
 mod live;
 mod main_job;
 mod number_changes;
 mod outages;
+mod people;
 mod queries;
 mod secrecy;
 mod world;
