@@ -585,7 +585,8 @@ pub mod conversations_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// A manager notes that the person does, or does not, want texts (rule 13). NOT_FOUND `conversation_not_found`.
+        /// A manager notes that the person does, or does not, want texts (rule 13). NOT_FOUND `conversation_not_found`; FAILED_PRECONDITION
+        /// `number_no_longer_tied`: the number is somebody else's now.
         pub async fn put_consent(
             &mut self,
             request: impl tonic::IntoRequest<super::PutConsentRequest>,
@@ -696,7 +697,8 @@ pub mod conversations_service_server {
             tonic::Response<super::ListConversationEventsResponse>,
             tonic::Status,
         >;
-        /// A manager notes that the person does, or does not, want texts (rule 13). NOT_FOUND `conversation_not_found`.
+        /// A manager notes that the person does, or does not, want texts (rule 13). NOT_FOUND `conversation_not_found`; FAILED_PRECONDITION
+        /// `number_no_longer_tied`: the number is somebody else's now.
         async fn put_consent(
             &self,
             request: tonic::Request<super::PutConsentRequest>,

@@ -8,6 +8,7 @@ use proto::conversations::{
     Conversation, GetConversationRequest, ListConversationsRequest, ListConversationsResponse, MarkReadRequest,
     ReadState,
 };
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::cursor::{find_moment, write_moment};
@@ -16,7 +17,7 @@ use crate::error;
 use crate::store::licenses::{self, Subject};
 use crate::store::reading::MarkKey;
 use crate::store::search::{self, Filter, WALKED, Walked};
-use crate::store::{Moment, conversations, reading};
+use crate::store::{Moment, StoreError, conversations, reading};
 
 /// Longer ones find nothing that shorter ones do not.
 const MAX_QUERY: usize = 200;
@@ -28,12 +29,14 @@ pub(super) async fn get_conversation(
     let license_id = parse_license_id(&request.license_id)?;
     let manager_id = find_manager(&request.manager_id)?;
     let id = Uuid::try_parse(&request.conversation_id).map_err(|_| error::conversation_not_found())?;
-    let conversation = load(context, &license_id, &[id]).await?.pop().ok_or_else(error::conversation_not_found)?;
+    let mut connection = context.connection().await?;
+    let conversation = load(&mut connection, &license_id, &[id]).await?.pop();
+    let conversation = conversation.ok_or_else(error::conversation_not_found)?;
     let Some(manager_id) = manager_id else { return Ok(conversation) };
     // Perhaps his first look.
-    get_total_unread(context, &license_id, &manager_id).await?;
+    get_total_unread(context, &mut connection, &license_id, &manager_id).await?;
     let mut shown = [conversation];
-    add_unread(context, &license_id, &manager_id, &mut shown).await?;
+    add_unread(&mut connection, &license_id, &manager_id, &mut shown).await?;
     let [conversation] = shown;
     Ok(conversation)
 }
@@ -46,30 +49,31 @@ pub(super) async fn list_conversations(
     let manager_id = find_manager(&request.manager_id)?;
     let limit = parse_limit(request.limit, 200)?;
     let after = find_moment(&request.cursor)?;
+    let mut connection = context.connection().await?;
     let total_unread = match &manager_id {
-        Some(manager_id) => get_total_unread(context, &license_id, manager_id).await?,
+        Some(manager_id) => get_total_unread(context, &mut connection, &license_id, manager_id).await?,
         None => 0,
     };
-    let walk = if request.unread_only { WALKED } else { limit + 1 };
-    let mut connection = context.connection().await?;
-    let walked = if request.query.trim().is_empty() {
-        search::walk(&mut connection, &license_id, manager_id.as_ref(), after, walk).await?
-    } else {
-        parse_query("query", &request.query)?;
-        match Filter::find(&license_id, &request.query) {
-            Some(filter) => {
-                search::walk_found(&mut connection, &license_id, manager_id.as_ref(), &filter, after, walk).await?
-            }
-            None => Vec::new(),
-        }
-    };
-    drop(connection);
+    let by_query = !request.query.trim().is_empty();
+    if by_query {
+        parse_query(&request.query)?;
+    }
     // For nobody, nothing is unread.
     let nothing = request.unread_only && (manager_id.is_none() || total_unread == 0);
-    let (ids, last) = if nothing { (Vec::new(), None) } else { choose(&walked, request.unread_only, limit, walk) };
-    let mut conversations = load(context, &license_id, &ids).await?;
+    let walk = if request.unread_only { WALKED } else { limit + 1 };
+    let walked = if nothing {
+        Vec::new()
+    } else if !by_query {
+        search::walk(&mut connection, &license_id, manager_id.as_ref(), after, walk).await?
+    } else if let Some(filter) = Filter::find(&license_id, &request.query) {
+        search::walk_found(&mut connection, &license_id, manager_id.as_ref(), &filter, after, walk).await?
+    } else {
+        Vec::new()
+    };
+    let (ids, last) = choose(&walked, request.unread_only, limit, walk);
+    let mut conversations = load(&mut connection, &license_id, &ids).await?;
     if let Some(manager_id) = &manager_id {
-        add_unread(context, &license_id, manager_id, &mut conversations).await?;
+        add_unread(&mut connection, &license_id, manager_id, &mut conversations).await?;
     }
     Ok(ListConversationsResponse {
         conversations,
@@ -91,24 +95,22 @@ fn choose(walked: &[Walked], unread_only: bool, limit: i64, walk: i64) -> (Vec<U
 }
 
 /// Conversations of one license in this order. Those that do not exist are left out.
-async fn load(context: &Context, license_id: &LicenseId, ids: &[Uuid]) -> Result<Vec<Conversation>, Fault> {
+async fn load(db: &mut PgConnection, license_id: &LicenseId, ids: &[Uuid]) -> Result<Vec<Conversation>, Fault> {
     let wanted: Vec<(LicenseId, Uuid)> = ids.iter().map(|id| (license_id.clone(), *id)).collect();
-    let mut connection = context.connection().await?;
-    let mut found = conversations::load(&mut connection, &wanted).await?;
+    let mut found = conversations::load(db, &wanted).await?;
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
 /// What the manager, who has looked before, has not read of these conversations.
 async fn add_unread(
-    context: &Context,
+    db: &mut PgConnection,
     license_id: &LicenseId,
     manager_id: &ManagerId,
     shown: &mut [Conversation],
 ) -> Result<(), Fault> {
     let ids = shown.iter().filter_map(|each| Uuid::try_parse(&each.conversation_id).ok());
     let keys: Vec<MarkKey> = ids.map(|id| (license_id.to_string(), manager_id.to_string(), id)).collect();
-    let mut connection = context.connection().await?;
-    let states = reading::load_states(&mut connection, &keys).await?;
+    let states = reading::load_states(db, &keys).await?;
     for (conversation, key) in shown.iter_mut().zip(&keys) {
         conversation.unread = states.get(key).map_or(0, |state| state.unread);
     }
@@ -116,17 +118,20 @@ async fn add_unread(
 }
 
 /// Notes the first look of a manager who has never looked.
-async fn get_total_unread(context: &Context, license_id: &LicenseId, manager_id: &ManagerId) -> Result<u64, Fault> {
-    let mut connection = context.connection().await?;
-    if let Some(total) = reading::find_total_unread(&mut connection, license_id, manager_id).await? {
+async fn get_total_unread(
+    context: &Context,
+    db: &mut PgConnection,
+    license_id: &LicenseId,
+    manager_id: &ManagerId,
+) -> Result<u64, Fault> {
+    if let Some(total) = reading::find_total_unread(db, license_id, manager_id).await? {
         return Ok(total);
     }
-    drop(connection);
-    let mut tx = context.begin().await?;
+    let mut tx = db.begin().await.map_err(StoreError::from)?;
     licenses::lock(&mut tx, [license_id.clone()]).await?;
     reading::record_first_look(&mut tx, license_id, manager_id, context.clock.now()).await?;
     let total = reading::find_total_unread(&mut tx, license_id, manager_id).await?;
-    tx.commit().await.map_err(crate::store::StoreError::from)?;
+    tx.commit().await.map_err(StoreError::from)?;
     Ok(total.unwrap_or_default())
 }
 
@@ -147,7 +152,7 @@ pub(super) async fn mark_read(context: &Context, request: &MarkReadRequest) -> R
     let ranges = locked.write(&mut tx).await?;
     let key = (license_id.to_string(), manager_id.to_string(), conversation_id.uuid());
     let state = reading::load_states(&mut tx, std::slice::from_ref(&key)).await?.remove(&key);
-    tx.commit().await.map_err(crate::store::StoreError::from)?;
+    tx.commit().await.map_err(StoreError::from)?;
     context.pusher.push(ranges);
     state.ok_or_else(error::message_not_found)
 }
@@ -161,12 +166,12 @@ fn find_manager(manager_id: &str) -> Result<Option<ManagerId>, Fault> {
 }
 
 /// PostgreSQL stores no zero character, so no text has one.
-fn parse_query(field: &'static str, query: &str) -> Result<(), Fault> {
+fn parse_query(query: &str) -> Result<(), Fault> {
     if query.chars().count() <= MAX_QUERY && !query.contains('\0') {
         return Ok(());
     }
     let detail = format!("Give at most {MAX_QUERY} characters, and none that nobody can type.");
-    Err(Fault::invalid(field, "invalid_query", detail))
+    Err(Fault::invalid("query", "invalid_query", detail))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Finding conversations by the people in them.
 //!
-//! Each stored word carries its license (`acme/plumber`), so an index of words leads to rows of that license alone.
+//! Each stored word carries its license (`acme/torres`), so an index of words leads to rows of that license alone.
 
 use chrono::{DateTime, Utc};
 use domain::{LicenseId, ManagerId};
@@ -12,17 +12,13 @@ use super::{Moment, Result};
 /// Conversations looked at for one page of unread ones.
 pub(crate) const WALKED: i64 = 1_000;
 
-/// Words of a query, as the index of one license has them.
-#[derive(Debug)]
-pub(crate) struct Words(String);
-
 /// Which conversations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Filter {
-    /// Somebody in it has a name with words that begin so.
-    pub names: Option<Words>,
+    /// Somebody in it has a name with words that begin so: a `tsquery`, as the index of one license has them.
+    names: String,
     /// Its number has these digits.
-    pub digits: Option<String>,
+    digits: Option<String>,
 }
 
 impl Filter {
@@ -32,10 +28,8 @@ impl Filter {
         let words: Vec<String> = words.map(|word| format!("'{license_id}/{}':*", word.to_lowercase())).collect();
         let digits: String = query.chars().filter(char::is_ascii_digit).collect();
         let is_number = query.chars().all(|letter| letter.is_ascii_digit() || "+-(). ".contains(letter));
-        (!words.is_empty()).then(|| Self {
-            names: Some(Words(words.join(" & "))),
-            digits: (is_number && !digits.is_empty()).then_some(digits),
-        })
+        (!words.is_empty())
+            .then(|| Self { names: words.join(" & "), digits: (is_number && !digits.is_empty()).then_some(digits) })
     }
 }
 
@@ -114,7 +108,7 @@ pub(crate) async fn walk_found(
         after.map(|moment| moment.at),
         after.map(|moment| moment.id),
         limit,
-        filter.names.as_ref().map(|words| words.0.as_str()),
+        filter.names,
         filter.digits,
     )
     .fetch_all(db)

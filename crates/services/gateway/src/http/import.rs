@@ -109,8 +109,7 @@ async fn import(app: App, actor: Actor, mut lines: Lines, answers: mpsc::Sender<
     loop {
         let next = stopping.run_until_cancelled(lines.next_batch()).await;
         let Some((batch, end)) = next else {
-            let _ =
-                answers.send(write(&[refusal(lines.done + 1, None, Fault::service_unavailable(), "stopped")])).await;
+            let _ = answers.send(write(&[refusal(lines.done + 1, Fault::service_unavailable(), "stopped")])).await;
             return;
         };
         if !batch.is_empty() {
@@ -127,7 +126,7 @@ async fn import(app: App, actor: Actor, mut lines: Lines, answers: mpsc::Sender<
             End::Broken(line) => {
                 let fault = Fault::malformed("body_unreadable", "The body could not be read to its end.");
                 // The client that broke off may still read.
-                let _ = answers.send(write(&[refusal(line, None, fault, "stopped")])).await;
+                let _ = answers.send(write(&[refusal(line, fault, "stopped")])).await;
                 return;
             }
         }
@@ -146,7 +145,7 @@ async fn put(app: &App, actor: &Actor, batch: Vec<Line>) -> (Vec<ImportResult>, 
                 results.push(ImportResult::of(number, person_id.clone()));
                 people.push(Person { person_id, kind: kind.to_string(), name, phones });
             }
-            Err(fault) => results.push(refusal(number, None, fault, "refused")),
+            Err(fault) => results.push(refusal(number, fault, "refused")),
         }
     }
     if people.is_empty() {
@@ -166,7 +165,7 @@ async fn put(app: &App, actor: &Actor, batch: Vec<Line>) -> (Vec<ImportResult>, 
             let first = places.first().and_then(|place| results.get(*place)).map_or(0, |result| result.line);
             // Lines of this batch before the first one that could be read were refused, and that stands.
             results.truncate(places.first().copied().unwrap_or_default());
-            results.push(refusal(first, None, fault, "stopped"));
+            results.push(refusal(first, fault, "stopped"));
             (results, false)
         }
     }
@@ -199,11 +198,11 @@ impl ImportResult {
     }
 }
 
-fn refusal(line: u64, person_id: Option<String>, fault: Fault, result: &str) -> ImportResult {
+fn refusal(line: u64, fault: Fault, result: &str) -> ImportResult {
     ImportResult {
         line,
         result: result.to_owned(),
-        person_id,
+        person_id: None,
         code: Some(fault.code.into_owned()),
         detail: Some(fault.detail),
         field: fault.field,

@@ -1,4 +1,4 @@
-//! What a manager has read, and finding messages by their words.
+//! What a manager has read.
 
 use axum::extract::State;
 use domain::{Conversation, Id, Message};

@@ -1,4 +1,4 @@
-//! What a manager has read, search, transcripts, and the guard of the last position seen.
+//! What a manager has read, transcripts, and the guard of the last position seen.
 
 use prost::Message as _;
 use proto::conversations::feed_entry::Content;

@@ -1,4 +1,4 @@
-//! What a manager has read, what a search finds, and a conversation on paper.
+//! What a manager has read, and a conversation on paper.
 
 use std::fmt::Write as _;
 
