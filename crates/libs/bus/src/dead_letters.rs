@@ -1,11 +1,16 @@
 //! Dead letters: events that a consumer could not digest. They are kept 30 days in a stream of their own,
-//! shown without their content, and put back or dropped by a person.
+//! shown without their content, and put back or dropped by a person. Code that has to erase what a letter holds reads
+//! its event.
+
+use std::fmt;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind};
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
+use proto::Event;
 use proto::catalogue::{Consumer, DEAD_LETTER_PREFIX, DEAD_LETTERS};
 
 use crate::{Bus, envelope};
@@ -30,6 +35,28 @@ pub struct DeadLetter {
     /// When it was given up, RFC 3339.
     pub at: String,
     pub bytes: usize,
+}
+
+/// A dead letter with its content, for code that decides whether it may stay. Not for people.
+#[derive(Clone)]
+pub struct Buried {
+    /// Its place in the stream: the handle for `remove`.
+    pub number: u64,
+    payload: Bytes,
+}
+
+impl Buried {
+    /// The event of the letter's consumer. `None`: it cannot be read, which may be why it is here.
+    pub fn find_event<E: Event>(&self) -> Option<E> {
+        E::decode(self.payload.clone()).ok()
+    }
+}
+
+impl fmt::Debug for Buried {
+    /// The payload may hold message text: only its size is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buried").field("number", &self.number).field("bytes", &self.payload.len()).finish()
+    }
 }
 
 /// Access to the dead letters of one installation.
@@ -92,6 +119,22 @@ impl DeadLetters {
         Ok(letters)
     }
 
+    /// The oldest letters of one consumer after a number, with their content, at most `limit`.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn read(&self, consumer: Consumer, after: u64, limit: usize) -> anyhow::Result<Vec<Buried>> {
+        let stream = self.stream().await?;
+        let subject = self.bus.subject(&format!("{DEAD_LETTER_PREFIX}.{}", consumer.name));
+        let (mut letters, mut number) = (Vec::new(), after + 1);
+        while letters.len() < limit {
+            let Some(message) = found(stream.get_first_raw_message_by_subject(&subject, number).await)? else { break };
+            number = message.sequence + 1;
+            letters.push(Buried { number: message.sequence, payload: message.payload });
+        }
+        Ok(letters)
+    }
+
     /// Puts a dead letter back to where it was published, and removes it. Consumers that did digest it
     /// know it by its id. Returns false when there is no such letter.
     ///
@@ -118,7 +161,11 @@ impl DeadLetters {
         if found(stream.get_raw_message(number).await)?.is_none() {
             return Ok(false);
         }
-        Ok(stream.delete_message(number).await?)
+        match stream.delete_message(number).await {
+            // Somebody else was faster.
+            Err(_) if found(stream.get_raw_message(number).await)?.is_none() => Ok(false),
+            removed => Ok(removed?),
+        }
     }
 }
 

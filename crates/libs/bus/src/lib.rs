@@ -22,7 +22,7 @@ mod settings;
 
 pub use connection::{Bus, BusError};
 pub use consume::{Classify, HandleError, Handler, Received, consume};
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{Buried, DeadLetter, DeadLetters};
 pub use envelope::Outgoing;
 pub use inbox::sweep as sweep_inbox;
 pub use latest::{Follower, follow_latest};

@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use domain::{AreaCode, CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
 use url::Url;
 
+use crate::media::{FetchedMedia, MediaError, MediaLimits};
 use crate::outcome::{CallError, SendOutcome};
+use crate::webhooks::InboundMedia;
 
 /// One carrier, with warm connections. Cheap to share behind an `Arc`.
 #[async_trait]
@@ -57,6 +59,9 @@ pub trait Carrier: Send + Sync + fmt::Debug {
 
     /// Hands one message over, once. Never repeats by itself (rule 16).
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome;
+
+    /// Fetches what came with an inbound message, from the carrier's own hosts alone. May be repeated.
+    async fn fetch_media(&self, media: &InboundMedia, limits: &MediaLimits) -> Result<FetchedMedia, MediaError>;
 }
 
 /// What to look for.

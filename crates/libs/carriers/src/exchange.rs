@@ -188,7 +188,7 @@ fn ending_of(error: &reqwest::Error) -> Ending {
 }
 
 /// What failed, in words of the libraries, without the address: its query holds phone numbers.
-fn cause_of(error: reqwest::Error) -> String {
+pub(crate) fn cause_of(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause = error.to_string();
     let mut source = error.source();
@@ -212,7 +212,7 @@ async fn read_body(response: &mut Response) -> Result<Vec<u8>, String> {
 }
 
 /// Seconds only. The date form needs a clock, and carriers do not use it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }

@@ -17,6 +17,7 @@ mod exchange;
 mod form;
 #[cfg(test)]
 mod harness;
+mod media;
 mod outcome;
 pub mod telnyx;
 pub mod twilio;
@@ -29,6 +30,7 @@ pub use carrier::{
 };
 pub use connect::{Carriers, ConnectError};
 pub use exchange::ClientError;
+pub use media::{FetchedMedia, MediaError, MediaLimits, MediaRefusal};
 pub use outcome::{CallError, NumberRefusal, NumberRefusalKind, Refusal, SendOutcome, refusal_code};
 pub use webhooks::{
     CallInstruction, CallReport, Forward, InboundCall, InboundMedia, InboundMessage, MalformedWebhook, Receipt,

@@ -16,6 +16,10 @@ use tonic::transport::{Channel, Endpoint, Server};
 use crate::lifecycle::Lifecycle;
 use crate::trace_context::{ExtractTraceLayer, InjectTrace};
 
+/// What one slow reader of a stream holds back, and what all of a connection hold back together.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const STREAMS_WINDOW: u32 = 256 * 1024 * 1024;
+
 /// gRPC clients keep one connection and do not look names up again. Closing it now and then lets them see new
 /// replicas; the spread keeps servers that started together from closing together.
 const CONNECTION_AGE_S: std::ops::RangeInclusive<u64> = 270..=330;
@@ -83,6 +87,22 @@ impl Default for ChannelTimeouts {
 /// # Errors
 /// When an address is none.
 pub fn grpc_channel(urls: &str, timeouts: ChannelTimeouts) -> anyhow::Result<Channel> {
+    Ok(connect(endpoints(urls, timeouts)?))
+}
+
+/// The same for streams that are read as slowly as somebody else likes, so that no reader holds up the calls beside it:
+/// what is not read yet counts against its own small window, and the connection has room for the windows of all.
+///
+/// # Errors
+/// As [`grpc_channel`].
+pub fn grpc_stream_channel(urls: &str, timeouts: ChannelTimeouts) -> anyhow::Result<Channel> {
+    let narrow = |endpoint: Endpoint| {
+        endpoint.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(STREAMS_WINDOW)
+    };
+    Ok(connect(endpoints(urls, timeouts)?.into_iter().map(narrow).collect()))
+}
+
+fn endpoints(urls: &str, timeouts: ChannelTimeouts) -> anyhow::Result<Vec<Endpoint>> {
     let mut endpoints = Vec::new();
     for url in urls.split(',').map(str::trim) {
         let endpoint = Endpoint::from_shared(url.to_owned())
@@ -97,10 +117,14 @@ pub fn grpc_channel(urls: &str, timeouts: ChannelTimeouts) -> anyhow::Result<Cha
                 .keep_alive_while_idle(true),
         );
     }
-    Ok(match endpoints.as_slice() {
+    Ok(endpoints)
+}
+
+fn connect(endpoints: Vec<Endpoint>) -> Channel {
+    match endpoints.as_slice() {
         [only] => only.connect_lazy(),
         _ => Channel::balance_list(endpoints.into_iter()),
-    })
+    }
 }
 
 /// Adds the trace context to every call of a channel: `XClient::new(traced(channel))`.

@@ -34,6 +34,18 @@ pub enum ConversationEvent {}
 /// One send to many recipients.
 #[derive(Debug)]
 pub enum Batch {}
+/// A send that waits for its time.
+#[derive(Debug)]
+pub enum ScheduledSend {}
+/// A message of a sender whom nobody knows (rule 8).
+#[derive(Debug)]
+pub enum Unmatched {}
+/// A number of which nothing is kept.
+#[derive(Debug)]
+pub enum BlockedNumber {}
+/// What came with a message beside its text.
+#[derive(Debug)]
+pub enum Media {}
 /// One call to a messages number.
 #[derive(Debug)]
 pub enum Call {}

@@ -21,8 +21,8 @@ pub use area_code::{AreaCode, AreaCodeError, Region};
 pub use call::CallResult;
 pub use carrier::{CarrierName, Direction};
 pub use ids::{
-    Attempt, Batch, Call, Candidate, Conversation, ConversationEvent, Id, InvalidId, LicenseId, ManagerId, Message,
-    PersonId,
+    Attempt, Batch, BlockedNumber, Call, Candidate, Conversation, ConversationEvent, Id, InvalidId, LicenseId,
+    ManagerId, Media, Message, PersonId, ScheduledSend, Unmatched,
 };
 pub use opt_out::{ConsentReason, ConsentReasonError, ConsentSource, ConversationEventKind, Keyword, find_keyword};
 pub use people::PersonKind;

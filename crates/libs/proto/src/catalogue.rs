@@ -9,6 +9,12 @@ use crate::{conversations, dispatch, ingest, numbers};
 pub trait Event: prost::Message + Default + 'static {
     /// Where it is published, without the namespace.
     const SUBJECT: &'static str;
+
+    /// The id of what the event tells of, when that is a uuid and is told once: it is the event's own id then, and who
+    /// knows the thing finds its event. `None`: the event gets an id of its own.
+    fn event_id(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl Event for numbers::NumberAssigned {
@@ -19,6 +25,14 @@ impl Event for numbers::CompanyChanged {
 }
 impl Event for conversations::MessageQueued {
     const SUBJECT: &'static str = "conversations.message.queued.v1";
+
+    /// A message is queued once.
+    fn event_id(&self) -> Option<&str> {
+        Some(&self.message_id)
+    }
+}
+impl Event for conversations::SendingWithdrawn {
+    const SUBJECT: &'static str = "conversations.sending.withdrawn.v1";
 }
 impl Event for dispatch::MessageProgressed {
     const SUBJECT: &'static str = "dispatch.message.progressed.v1";
@@ -104,6 +118,9 @@ pub const DISPATCH_NUMBER_ASSIGNED: Consumer =
 /// dispatch copies what is to be sent into its delivery queue.
 pub const DISPATCH_MESSAGE_QUEUED: Consumer =
     consumer::<conversations::MessageQueued>("dispatch-message-queued", "CONVERSATIONS");
+/// dispatch stops what is not yet sent.
+pub const DISPATCH_SENDING_WITHDRAWN: Consumer =
+    consumer::<conversations::SendingWithdrawn>("dispatch-sending-withdrawn", "CONVERSATIONS");
 /// conversations shows what became of a message.
 pub const CONVERSATIONS_MESSAGE_PROGRESSED: Consumer =
     consumer::<dispatch::MessageProgressed>("conversations-message-progressed", "DISPATCH");
@@ -122,6 +139,7 @@ pub const CONSUMERS: &[Consumer] = &[
     CONVERSATIONS_NUMBER_ASSIGNED,
     DISPATCH_NUMBER_ASSIGNED,
     DISPATCH_MESSAGE_QUEUED,
+    DISPATCH_SENDING_WITHDRAWN,
     CONVERSATIONS_MESSAGE_PROGRESSED,
     CONVERSATIONS_MESSAGE_RECEIVED,
     CONVERSATIONS_RECEIPT_RECEIVED,

@@ -1,14 +1,22 @@
 //! The conversations service: people and their numbers, conversations, messages, and the feed of each license.
 //!
-//! Owns the truth of what was written and what became of it (rules 6–12, 15, 17 of the design). It never talks to
-//! a carrier: it announces what is to be sent (`conversations.message.queued`) and hears of the rest.
+//! Owns the truth of what was written and what became of it (rules 6–12, 15, 17 of the design). It sends nothing itself:
+//! it announces what is to be sent (`conversations.message.queued`) and hears of the rest. From carriers it fetches what
+//! came with messages beside their texts.
 //!
-//! `model/` decides, `store/` holds the only SQL, `rpc/` and `events/` are the two ways in.
+//! `model/` decides, `store/` holds the only SQL, `rpc/`, `events/` and `due.rs` (what was scheduled) are the ways in.
 
+mod accept;
 mod config;
+mod due;
+mod erase;
 mod error;
 mod events;
+mod fetch;
+mod index;
 mod model;
+mod objects;
+mod progress;
 mod push;
 mod rpc;
 mod store;
@@ -22,7 +30,7 @@ use proto::catalogue;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 
-pub use config::{PhoneNumberSettings, Settings};
+pub use config::{MediaSettings, PhoneNumberSettings, Settings};
 
 /// Every setting with its default and its comment.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -55,6 +63,10 @@ impl Listeners {
 /// # Errors
 /// When the settings are unusable, or the database cannot be reached and migrated in time.
 pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecycle: Lifecycle) -> anyhow::Result<()> {
+    anyhow::ensure!(settings.media.in_flight > 0, "LEASELINE_MEDIA_IN_FLIGHT must be at least 1");
+    let carriers = settings.connect_carriers()?;
+    let objects = objects::Objects::open(&settings.media.store)?;
+
     let health = Health::new();
     health::serve_admin(listeners.admin, &health, &lifecycle);
 
@@ -66,7 +78,28 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     lifecycle.spawn("relay the outbox", relay.clone().run(lifecycle.stopping()));
     let (pusher, pushing) = push::Pusher::new(pool.clone(), bus.clone(), lifecycle.stopping());
     lifecycle.spawn("push the feed", pushing);
+    lifecycle.spawn("index words", index::run(pool.clone(), pusher.changed(), lifecycle.stopping()));
     lifecycle.spawn("sweep", sweep::run(pool.clone(), clock.clone(), pusher.clone(), lifecycle.stopping()));
+    lifecycle.spawn(
+        "tell how batches get on",
+        progress::run(pool.clone(), clock.clone(), pusher.clone(), lifecycle.stopping()),
+    );
+    let due = due::DueSends { pool: pool.clone(), clock: clock.clone(), relay: relay.clone(), pusher: pusher.clone() };
+    lifecycle.spawn("send what is due", due.run(lifecycle.stopping()));
+    let eraser = erase::Eraser::new(pool.clone(), bus.clone(), clock.clone());
+    lifecycle.spawn("erase", eraser.clone().run(lifecycle.stopping()));
+
+    let fetcher = fetch::Fetcher {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        pusher: pusher.clone(),
+        carriers,
+        objects: objects.clone(),
+        limits: settings.media.limits(),
+        in_flight: settings.media.in_flight,
+    };
+    lifecycle.spawn("fetch media", fetcher.clone().run(lifecycle.stopping()));
+    lifecycle.spawn("erase media", fetcher.run_erasing(lifecycle.stopping()));
 
     macro_rules! consume {
         ($name:literal, $consumer:expr, $handler:expr) => {
@@ -95,7 +128,15 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
         events::Reported::<proto::ingest::ReceiptReceived>::new(pusher.clone())
     );
 
-    let routes = rpc::routes(rpc::Context { pool, clock, relay, pusher, phone_numbers: settings.phone_numbers });
+    let routes = rpc::routes(rpc::Context {
+        pool,
+        clock,
+        relay,
+        pusher,
+        eraser,
+        phone_numbers: settings.phone_numbers,
+        objects,
+    });
     serve::serve_grpc("gRPC", listeners.grpc, routes, &lifecycle);
     health.mark_started();
     Ok(())

@@ -14,6 +14,7 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::index::Waiting;
 use crate::store::feed;
 use crate::store::licenses::FeedRange;
 
@@ -22,13 +23,14 @@ const QUEUE: usize = 10_000;
 /// Entries read in one go.
 const BATCH: i64 = 1_000;
 /// A push ends with the entry that takes it over this size: far below the largest NATS payload (1 MiB), as an entry
-/// is at most some 30 KiB.
+/// is at most some 100 KiB.
 const PUSH_BYTES: usize = 256 * 1024;
 
 /// Hands committed ranges to the pushing loop. Never waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Pusher {
     queue: mpsc::Sender<FeedRange>,
+    changed: Waiting,
 }
 
 impl Pusher {
@@ -39,10 +41,16 @@ impl Pusher {
         stopping: CancellationToken,
     ) -> (Self, impl Future<Output = anyhow::Result<()>> + Send) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        (Self { queue }, run(pool, bus, waiting, stopping))
+        (Self { queue, changed: Waiting::default() }, run(pool, bus, waiting, stopping))
+    }
+
+    /// Licenses that had a change in this process: perhaps there are words to note.
+    pub(crate) fn changed(&self) -> Waiting {
+        self.changed.clone()
     }
 
     pub(crate) fn push(&self, ranges: Vec<FeedRange>) {
+        self.changed.add(ranges.iter().map(|range| range.license_id.clone()));
         for range in ranges {
             if self.queue.try_send(range).is_err() {
                 metrics::counter!("conversations_feed_pushes_dropped_total").increment(1);

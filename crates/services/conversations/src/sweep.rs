@@ -1,5 +1,5 @@
 //! Removes what is older than its retention, in small steps: feed entries, idempotency keys, unmatched messages,
-//! inbox entries, and what carriers said of numbers long ago. Several replicas may sweep side by side.
+//! inbox entries, scheduled sends that have ended, and what carriers said of numbers long ago. Several replicas may sweep side by side.
 
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::push::Pusher;
 use crate::store::licenses::{self, FeedRange, Subject};
-use crate::store::{StoreError, conversations, feed, idempotency, textless, unmatched};
+use crate::store::{StoreError, conversations, feed, idempotency, scheduled, textless, unmatched};
 
 const EVERY: Duration = Duration::from_mins(10);
 /// Rows of one step: a step never holds up the rest of the service.
 const STEP: i64 = 5_000;
 /// Numbers of one step: it locks their licenses.
 const NUMBERS: i64 = 100;
+/// Scheduled sends of one step: each may have 10,000 recipients.
+const SCHEDULED: i64 = 10;
 
 /// What a step did.
 #[derive(Debug)]
@@ -60,8 +62,10 @@ pub(crate) async fn sweep_once(pool: &PgPool, clock: &Clock) -> anyhow::Result<S
         unmatched::sweep(pool, now, STEP).await?,
         bus::sweep_inbox(pool, now).await?,
     ];
+    let scheduled_left = scheduled::sweep(pool, now, SCHEDULED).await? >= SCHEDULED.unsigned_abs();
     let (numbers_left, ranges) = forget_textless(pool, now).await?;
-    Ok(Step { more: numbers_left || swept.into_iter().any(|rows| rows >= STEP.unsigned_abs()), ranges })
+    let more = numbers_left || scheduled_left;
+    Ok(Step { more: more || swept.into_iter().any(|rows| rows >= STEP.unsigned_abs()), ranges })
 }
 
 /// Stops believing what was learned of numbers too long ago. Returns true when there may be more.

@@ -24,13 +24,21 @@ impl StoreError {
     }
 }
 
-/// Why a queued message or an assignment cannot be taken over. None of these gets better by itself.
+/// Why a queued message, a withdrawal or an assignment cannot be taken over. None of these gets better by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     #[error("the event names no valid license")]
     License(#[source] domain::InvalidId),
     #[error("the event names no valid message")]
     MessageId(#[source] domain::InvalidId),
+    #[error("{message} names no valid conversation")]
+    Conversation { message: Id<Message>, source: domain::InvalidId },
+    #[error("{message} names no valid batch")]
+    Batch { message: Id<Message>, source: domain::InvalidId },
+    #[error("the event does not say what is withdrawn")]
+    Withdrawn,
+    #[error("the event withdraws what has no valid id")]
+    WithdrawnId(#[source] domain::InvalidId),
     #[error("the number of {license} is not valid")]
     Number { license: domain::LicenseId, source: domain::PhoneNumberError },
     #[error("the carrier is not known")]

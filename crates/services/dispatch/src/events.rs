@@ -1,4 +1,4 @@
-//! What the bus brings: numbers, messages to send, receipts. Each handler parses its events, lets the store write them
+//! What the bus brings: numbers, messages to send, what is not to be sent after all, receipts. Each handler parses its events, lets the store write them
 //! in the consumer's transaction, and wakes the loop after the commit.
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,7 +7,8 @@ use bus::{Classify as _, HandleError, Handler, Received, Relay};
 use chassis::Clock;
 use chrono::TimeDelta;
 use domain::{CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
-use proto::conversations::MessageQueued;
+use proto::conversations::sending_withdrawn::Of;
+use proto::conversations::{MessageQueued, SendingWithdrawn};
 use proto::ingest::ReceiptReceived;
 use proto::numbers::NumberAssigned;
 use sqlx::PgTransaction;
@@ -17,8 +18,8 @@ use crate::error::IntakeError;
 use crate::model::find_line_by_code;
 use crate::send::Hint;
 use crate::store::{
-    NewDelivery, NewNumber, Priority, record_deliveries, record_numbers, record_recipients_that_cannot_receive,
-    settle_by_receipts,
+    NewDelivery, NewNumber, NewWithdrawal, Priority, Scope, record_deliveries, record_numbers,
+    record_recipients_that_cannot_receive, record_withdrawals, settle_by_receipts,
 };
 
 /// More segments than any text or medium has.
@@ -76,20 +77,30 @@ fn parse_number(event: &NumberAssigned) -> Result<NewNumber, IntakeError> {
 pub struct MessageQueuedHandler {
     pub clock: Clock,
     pub hint: Hint,
+    pub relay: Relay,
 }
 
 impl Handler for MessageQueuedHandler {
     type Event = MessageQueued;
-    type Done = ();
+    /// How many were not queued, because their batch was canceled before they came.
+    type Done = usize;
 
-    async fn handle(&self, tx: &mut PgTransaction<'_>, events: &[Received<MessageQueued>]) -> Result<(), HandleError> {
+    async fn handle(
+        &self,
+        tx: &mut PgTransaction<'_>,
+        events: &[Received<MessageQueued>],
+    ) -> Result<usize, HandleError> {
         let new: Result<Vec<NewDelivery>, IntakeError> =
             events.iter().map(|received| parse_delivery(&received.event)).collect();
-        record_deliveries(tx, &new.permanent()?, self.clock.now()).await.transient()
+        let now = self.clock.now();
+        let canceled = record_deliveries(tx, &new.permanent()?, now).await.transient()?;
+        bus::outbox::record(tx, &canceled, now).await.transient()?;
+        Ok(canceled.len())
     }
 
-    async fn committed(&self, (): ()) {
+    async fn committed(&self, canceled: usize) {
         self.hint.wake();
+        announce_withdrawn(canceled, &self.relay);
     }
 }
 
@@ -105,6 +116,16 @@ fn parse_delivery(event: &MessageQueued) -> Result<NewDelivery, IntakeError> {
     Ok(NewDelivery {
         license_id: LicenseId::parse(event.license_id.as_str()).map_err(IntakeError::License)?,
         message_id: message,
+        conversation_id: event
+            .conversation_id
+            .parse()
+            .map_err(|source| IntakeError::Conversation { message, source })?,
+        batch_id: event
+            .batch_id
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|source| IntakeError::Batch { message, source })?,
         priority,
         to: PhoneNumber::from_e164(&event.to).map_err(|source| IntakeError::Recipient { message, source })?,
         body: MessageBody::parse(event.body.as_str()).map_err(|source| IntakeError::Body { message, source })?,
@@ -113,6 +134,48 @@ fn parse_delivery(event: &MessageQueued) -> Result<NewDelivery, IntakeError> {
         queued_at: proto::from_timestamp(event.queued_at)
             .map_err(|source| IntakeError::QueuedAt { message, source })?,
     })
+}
+
+/// What is not to be sent any more: of a canceled batch, or of a deleted conversation (rule 11).
+#[derive(Debug)]
+pub struct SendingWithdrawnHandler {
+    pub clock: Clock,
+    pub relay: Relay,
+}
+
+impl Handler for SendingWithdrawnHandler {
+    type Event = SendingWithdrawn;
+    /// How many deliveries ended.
+    type Done = usize;
+
+    async fn handle(
+        &self,
+        tx: &mut PgTransaction<'_>,
+        events: &[Received<SendingWithdrawn>],
+    ) -> Result<usize, HandleError> {
+        let new: Result<Vec<NewWithdrawal>, IntakeError> =
+            events.iter().map(|received| parse_withdrawal(&received.event)).collect();
+        record_withdrawals(tx, &new.permanent()?, self.clock.now()).await.transient()
+    }
+
+    async fn committed(&self, ended: usize) {
+        announce_withdrawn(ended, &self.relay);
+    }
+}
+
+fn parse_withdrawal(event: &SendingWithdrawn) -> Result<NewWithdrawal, IntakeError> {
+    let of = match event.of.as_ref().ok_or(IntakeError::Withdrawn)? {
+        Of::BatchId(id) => Scope::Batch(id.parse().map_err(IntakeError::WithdrawnId)?),
+        Of::ConversationId(id) => Scope::Conversation(id.parse().map_err(IntakeError::WithdrawnId)?),
+    };
+    Ok(NewWithdrawal { license_id: LicenseId::parse(event.license_id.as_str()).map_err(IntakeError::License)?, of })
+}
+
+fn announce_withdrawn(messages: usize, relay: &Relay) {
+    if messages > 0 {
+        metrics::counter!("dispatch_withdrawn_total").increment(messages as u64);
+        relay.hint();
+    }
 }
 
 /// What settles an attempt whose outcome is not known (rule 16), and what carriers find out about lines (rule 12).

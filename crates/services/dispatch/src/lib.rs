@@ -22,7 +22,9 @@ use bus::{Bus, Relay};
 use carriers::{Carriers, WebhookAddresses};
 use chassis::serve::{listen, serve_grpc};
 use chassis::{Clock, Health, Lifecycle, database, health};
-use proto::catalogue::{DISPATCH_MESSAGE_QUEUED, DISPATCH_NUMBER_ASSIGNED, DISPATCH_RECEIPT_RECEIVED};
+use proto::catalogue::{
+    DISPATCH_MESSAGE_QUEUED, DISPATCH_NUMBER_ASSIGNED, DISPATCH_RECEIPT_RECEIVED, DISPATCH_SENDING_WITHDRAWN,
+};
 use proto::dispatch::dispatch_service_server::DispatchServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +32,7 @@ use tonic::service::Routes;
 
 use self::call::Caller;
 pub use self::config::{DeliverySettings, LookupSettings, PaceSettings, Settings, WebhookSettings};
-use self::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler};
+use self::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler, SendingWithdrawnHandler};
 use self::lookup::Lookups;
 use self::model::Pace;
 use self::rpc::Rpc;
@@ -100,7 +102,18 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
             pool.clone(),
             clock.clone(),
             DISPATCH_MESSAGE_QUEUED,
-            MessageQueuedHandler { clock: clock.clone(), hint: hint.clone() },
+            MessageQueuedHandler { clock: clock.clone(), hint: hint.clone(), relay: relay.clone() },
+            lifecycle.stopping(),
+        ),
+    );
+    lifecycle.spawn(
+        "consume sending withdrawn",
+        bus::consume(
+            bus.clone(),
+            pool.clone(),
+            clock.clone(),
+            DISPATCH_SENDING_WITHDRAWN,
+            SendingWithdrawnHandler { clock: clock.clone(), relay: relay.clone() },
             lifecycle.stopping(),
         ),
     );

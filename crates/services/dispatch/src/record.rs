@@ -70,7 +70,13 @@ impl Recorder {
     async fn record(&self, settlements: &[Settlement]) {
         let mut parts = vec![settlements];
         while let Some(part) = parts.pop() {
-            let Err(error) = self.store.record_outcomes(part, self.clock.now()).await else { continue };
+            let error = match self.store.record_outcomes(part, self.clock.now()).await {
+                Ok(withdrawn) => {
+                    metrics::counter!("dispatch_withdrawn_total").increment(withdrawn as u64);
+                    continue;
+                }
+                Err(error) => error,
+            };
             if error.is_transient() {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

@@ -3,12 +3,14 @@
 use chassis::{Clock, Fault};
 use domain::{CarrierName, Id, LicenseId, Message};
 use proto::dispatch::dispatch_service_server::DispatchService;
-use proto::dispatch::{ListWaitingRequest, ListWaitingResponse, Waiting};
+use proto::dispatch::{
+    EstimateFinishRequest, EstimateFinishResponse, ListWaitingRequest, ListWaitingResponse, Waiting,
+};
 use tonic::{Request, Response, Status};
 
 use crate::error::fault_of;
-use crate::model::{Pace, decide_wait};
-use crate::store::Store;
+use crate::model::{Pace, decide_finish, decide_wait};
+use crate::store::{Priority, Store};
 
 const MOST_MESSAGES: usize = 200;
 
@@ -45,6 +47,19 @@ impl Rpc {
             .collect();
         Ok(ListWaitingResponse { waiting })
     }
+
+    async fn estimate(&self, request: EstimateFinishRequest) -> Result<EstimateFinishResponse, Fault> {
+        let license_id = parse_license(request.license_id)?;
+        let last = if request.batch { Priority::Batch } else { Priority::Reply };
+        let queue = self.store.find_queue(&license_id, last, &self.carriers).await;
+        let queue = queue.map_err(|error| fault_of(&error))?;
+        let (finish_at, held_by) =
+            decide_finish(queue.segments, request.segments, queue.lane, self.pace, self.clock.now());
+        Ok(EstimateFinishResponse {
+            finish_at: finish_at.map(proto::to_timestamp),
+            held_by: held_by.map(|reason| reason.as_str().to_owned()),
+        })
+    }
 }
 
 #[tonic::async_trait]
@@ -55,11 +70,21 @@ impl DispatchService for Rpc {
     ) -> Result<Response<ListWaitingResponse>, Status> {
         Ok(Response::new(self.list(request.into_inner()).await?))
     }
+
+    async fn estimate_finish(
+        &self,
+        request: Request<EstimateFinishRequest>,
+    ) -> Result<Response<EstimateFinishResponse>, Status> {
+        Ok(Response::new(self.estimate(request.into_inner()).await?))
+    }
+}
+
+fn parse_license(license_id: String) -> Result<LicenseId, Fault> {
+    LicenseId::parse(license_id).map_err(|error| Fault::invalid("license_id", "license_id_invalid", error.to_string()))
 }
 
 fn parse(request: ListWaitingRequest) -> Result<(LicenseId, Vec<Id<Message>>), Fault> {
-    let license_id = LicenseId::parse(request.license_id)
-        .map_err(|error| Fault::invalid("license_id", "license_id_invalid", error.to_string()))?;
+    let license_id = parse_license(request.license_id)?;
     if request.message_ids.len() > MOST_MESSAGES {
         let detail = format!("At most {MOST_MESSAGES} messages can be asked for at once.");
         return Err(Fault::invalid("message_ids", "too_many", detail));

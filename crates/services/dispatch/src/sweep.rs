@@ -55,6 +55,7 @@ impl Sweeper {
         }
         self.store.remove_settled(now).await?;
         self.store.remove_expired_lines(now).await?;
+        self.store.remove_old_withdrawals(now).await?;
         Ok(())
     }
 }

@@ -36,6 +36,22 @@ impl Problem {
         fault.into()
     }
 
+    /// The field by the caller's name for it, where the service has another one.
+    pub(crate) fn renamed(mut self, service: &str, caller: &str) -> Self {
+        if self.fault.field.as_deref() == Some(service) {
+            self.fault.field = Some(caller.to_owned());
+        }
+        self
+    }
+
+    /// When to come again with this code, if the service did not say.
+    pub(crate) fn come_again(mut self, code: &str, seconds: u64) -> Self {
+        if self.fault.code == code {
+            self.fault.extra.entry("retry_after_s").or_insert(seconds.into());
+        }
+        self
+    }
+
     /// Nothing was presented that says who calls.
     pub(crate) fn token_missing() -> Self {
         let detail = "Send `Authorization: Bearer <token>`.";

@@ -37,6 +37,20 @@ impl Drop for Database {
     }
 }
 
+/// Until so many transactions of this database wait for what others have locked.
+pub async fn until_locked_out(pool: &PgPool, transactions: i64) {
+    crate::eventually("the wait for a lock", async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_one(pool)
+        .await
+        .expect("PostgreSQL answers");
+        if waiting == transactions { Ok(()) } else { Err(waiting) }
+    })
+    .await;
+}
+
 /// Creates a database with the given sets of migrations (bookkeeping table, migrations).
 pub async fn database(sets: &[(&str, &'static Migrator)]) -> Database {
     let url = crate::engine("LEASELINE_TEST_DATABASE_URL");

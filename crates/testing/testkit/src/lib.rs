@@ -6,6 +6,7 @@
 #![expect(clippy::panic, clippy::expect_used, reason = "a test that cannot get its world stops at once")]
 
 mod database;
+mod find;
 mod gate;
 mod simulator;
 
@@ -15,7 +16,8 @@ use chassis::Clock;
 use chrono::{TimeZone, Utc};
 use tokio::net::TcpListener;
 
-pub use database::{Database, database};
+pub use database::{Database, database, until_locked_out};
+pub use find::{find_text, find_text_in_streams};
 pub use gate::Gate;
 pub use simulator::Simulator;
 

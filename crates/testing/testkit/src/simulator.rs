@@ -56,6 +56,12 @@ impl Simulator {
         self.post(&format!("/_sim/phones/{phone}/text"), &json!({ "to": to, "body": body })).await
     }
 
+    /// A phone texts a number and attaches files, as `data:` addresses. Answers the addresses that the carrier tells.
+    pub async fn text_with_files(&self, phone: &str, to: &str, files: &[&str]) -> Vec<String> {
+        let answer = self.post(&format!("/_sim/phones/{phone}/text"), &json!({ "to": to, "media_urls": files })).await;
+        serde_json::from_value(answer["media_urls"].clone()).expect("a text with media has addresses")
+    }
+
     /// A phone calls a number. `more` are further fields of the control call, such as `{"outcome": "busy"}`.
     /// Answers the control API's JSON when the call has ended.
     pub async fn call(&self, phone: &str, to: &str, more: Value) -> Value {

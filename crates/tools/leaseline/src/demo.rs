@@ -39,6 +39,7 @@ pub async fn run(dir: PathBuf, given: (Option<String>, Option<String>)) -> Resul
         namespace: "demo".to_owned(),
         // The databases outlive the demo: so do the carrier's numbers.
         numbers_file: Some(dir.join("carrier-numbers.json")),
+        media_folder: Some(dir.join("media")),
         ..Options::new(&engines.database_url, &engines.nats_url, &signer)
     };
     let stack = Stack::start(&options).await?;

@@ -95,6 +95,7 @@ pub async fn run(dir: PathBuf, ports: Ports, databases: (Option<String>, Option<
     options.telnyx_api_key = read_or_make(&dir.join("telnyx.key"), random_secret)?;
     options.telnyx_signing_key = read_or_make(&dir.join("telnyx.signing"), || random_secret() + &random_secret())?;
     options.numbers_file = Some(dir.join("carrier-numbers.json"));
+    options.media_folder = Some(dir.join("media"));
     let stack = Stack::start(&options).await?;
     say(start, "seeding the demo license");
     let environment = environment(&stack, &signer, &engines)?;
@@ -133,6 +134,10 @@ fn environment(stack: &Stack, signer: &Signer, engines: &Engines) -> Result<Envi
         ("LEASELINE_TELNYX_API_KEY", stack.telnyx_api_key.clone()),
         ("LEASELINE_NUMBERS_URL", first(&stack.numbers_urls)),
         ("LEASELINE_NATS_URL", engines.nats_url.clone()),
+        (
+            "LEASELINE_CONVERSATIONS_DATABASE_URL",
+            stack.database_urls.get(&Service::Conversations).cloned().unwrap_or_default(),
+        ),
     ];
     Ok(Environment { values: values.map(|(name, value)| (name.to_owned(), value)).into() })
 }

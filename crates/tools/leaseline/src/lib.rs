@@ -8,5 +8,6 @@ pub mod client;
 pub mod dead;
 pub mod demo;
 pub mod dev;
+pub mod seed;
 pub mod stack;
 pub mod token;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use leaseline::stack::Ports;
-use leaseline::{audit, bench, dead, demo, dev};
+use leaseline::{audit, bench, dead, demo, dev, seed};
 
 /// Leaseline's tools for developers and operators.
 #[derive(Debug, Parser)]
@@ -49,6 +49,28 @@ enum Command {
         /// Where the results are written.
         #[arg(long, default_value = "BENCHMARKS.md")]
         report: PathBuf,
+    },
+    /// Compare what calls take with a small and with a large history (see scripts/bench-sizes).
+    Sizes {
+        #[command(flatten)]
+        large: seed::Size,
+        /// Calls of each kind.
+        #[arg(long, default_value_t = 300)]
+        rounds: usize,
+        /// Where the engines keep their data while it runs; removed at the start and at the end.
+        #[arg(long, default_value = ".dev/sizes")]
+        dir: PathBuf,
+        /// Where the results are written.
+        #[arg(long, default_value = "SIZES.md")]
+        report: PathBuf,
+    },
+    /// Write a large history into the database of conversations (see scripts/seed-large).
+    Seed {
+        /// Its address, as its owner.
+        #[arg(long, env = "LEASELINE_CONVERSATIONS_DATABASE_URL", hide_env_values = true)]
+        database: String,
+        #[command(flatten)]
+        size: seed::Size,
     },
     /// Print a development token.
     Token {
@@ -114,6 +136,12 @@ fn run(command: Command) -> Result<()> {
             let engines = given_engines();
             runtime.block_on(bench::run(bench::Options { messages, sends, dir, report, command, engines }))?;
         }
+        Command::Sizes { large, rounds, dir, report } => {
+            log_warnings();
+            let engines = given_engines();
+            runtime.block_on(bench::sizes::run(bench::sizes::Options { large, rounds, dir, report, engines }))?;
+        }
+        Command::Seed { database, size } => runtime.block_on(seed::run(&database, size))?,
         Command::Token { dir, license, role, name, id } => {
             let id = id.unwrap_or_else(|| name.to_lowercase().replace(' ', "-"));
             println!("{}", dev::signer(&dir)?.sign(&license, &role, &id, &name)?);

@@ -8,15 +8,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use chassis::{Clock, Lifecycle};
 use engines::free_port;
 use rand::RngExt as _;
 use serde::de::DeserializeOwned;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
 
 use crate::token::Signer;
 
@@ -101,6 +103,8 @@ pub struct Options {
     pub telnyx_signing_key: String,
     /// Where the carrier keeps the numbers it sold, if the databases outlive the stack.
     pub numbers_file: Option<PathBuf>,
+    /// Where media are kept. `None`: they are gone with the stack.
+    pub media_folder: Option<PathBuf>,
     pub signer: Signer,
 }
 
@@ -120,6 +124,7 @@ impl Options {
             telnyx_api_key: random_secret(),
             telnyx_signing_key: random_secret() + &random_secret(),
             numbers_file: None,
+            media_folder: None,
             signer: signer.clone(),
         }
     }
@@ -154,6 +159,7 @@ pub struct Stack {
     replicas: HashMap<(Service, usize), Replica>,
     settings: HashMap<(Service, usize), HashMap<String, String>>,
     _simulator: DropGuard,
+    _media: Option<TempDir>,
 }
 
 /// One process, so to speak: a runtime of its own, so that it can be killed.
@@ -206,6 +212,7 @@ impl Stack {
 
         let telnyx_public_key = simulator::telnyx_public_key(&options.telnyx_signing_key)?;
         let databases = create_databases(options).await?;
+        let (media_folder, temporary) = choose_media_folder(options)?;
         let mut settings = HashMap::new();
         for (&(service, index), port) in &ports {
             let mut values: HashMap<String, String> = options.settings.clone().into_iter().collect();
@@ -227,6 +234,7 @@ impl Stack {
             set("LEASELINE_TELNYX_API_KEY", options.telnyx_api_key.clone());
             set("LEASELINE_TELNYX_OUTBOUND_VOICE_PROFILE_ID", OUTBOUND_VOICE_PROFILE.to_owned());
             set("LEASELINE_TELNYX_PUBLIC_KEYS", telnyx_public_key.clone());
+            set("LEASELINE_MEDIA_STORE", media_folder.to_string());
             set("LEASELINE_RELEASE_DELAY_S", RELEASE_DELAY_S.to_owned());
             set("LEASELINE_WEBHOOKS_BASE_URL", urls(Service::Ingest).swap_remove(0));
             set("LEASELINE_WEBHOOKS_PUBLIC_URL", urls(Service::Ingest).swap_remove(0));
@@ -255,6 +263,7 @@ impl Stack {
             replicas: HashMap::new(),
             settings,
             _simulator: simulator,
+            _media: temporary,
         };
         for service in Service::ALL {
             for index in 0..options.replicas {
@@ -348,6 +357,18 @@ async fn run_service(service: Service, values: HashMap<String, String>, lifecycl
 
 fn load<T: DeserializeOwned>(defaults: &'static str, values: &HashMap<String, String>) -> Result<T> {
     Ok(chassis::config::load(defaults, None, &|name| values.get(name).cloned())?)
+}
+
+/// The folder of media as an address, and what removes it at the end.
+fn choose_media_folder(options: &Options) -> Result<(Url, Option<TempDir>)> {
+    let (folder, temporary) = if let Some(folder) = &options.media_folder {
+        (std::path::absolute(folder).context("no working directory")?, None)
+    } else {
+        let temporary = TempDir::with_prefix("leaseline-media-").context("no temporary folder")?;
+        (temporary.path().to_owned(), Some(temporary))
+    };
+    let Ok(address) = Url::from_directory_path(&folder) else { bail!("{} is no folder", folder.display()) };
+    Ok((address, temporary))
 }
 
 fn pick(ports: Ports, usual: u16) -> Result<u16> {

@@ -39,6 +39,8 @@ pub(crate) enum Point {
     Lookup,
     /// what the account has is read: messages, numbers, orders, profiles, applications; lists and single ones
     List,
+    /// a file of a text is fetched
+    Media,
     /// the receipts of one accepted message
     Receipt,
     /// the webhook of one text that a phone sent
@@ -104,6 +106,7 @@ impl Point {
             Self::Configure | Self::Release => CALL.contains(&kind) || kind == Kind::Refused,
             Self::Lookup => READ.contains(&kind) || kind == Kind::Landline,
             Self::List => READ.contains(&kind),
+            Self::Media => READ.contains(&kind) || kind == Kind::Lost,
             Self::Receipt => matches!(
                 kind,
                 Kind::Lost | Kind::Late | Kind::Doubled | Kind::Reordered | Kind::Undelivered | Kind::Failed
@@ -114,11 +117,11 @@ impl Point {
 
     /// Whether calls of this kind are about one number, which `to` can name.
     fn has_number(self) -> bool {
-        !matches!(self, Self::Search | Self::List)
+        !matches!(self, Self::Search | Self::List | Self::Media)
     }
 
     fn has_area_code(self) -> bool {
-        self != Self::List
+        !matches!(self, Self::List | Self::Media)
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use crate::carrier::CarrierName;
+use crate::media::USUAL_TYPE;
 
 /// How many messages are remembered, over all numbers and phones.
 pub(crate) const LIMIT: usize = 200_000;
@@ -67,6 +68,8 @@ pub(crate) struct Message {
     pub(crate) to: String,
     pub(crate) body: String,
     pub(crate) media_urls: Vec<String>,
+    /// Beside the addresses, of a text from a phone.
+    pub(crate) media_types: Vec<String>,
     pub(crate) segments: usize,
     pub(crate) status: Status,
     pub(crate) error_code: Option<u32>,
@@ -75,6 +78,13 @@ pub(crate) struct Message {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
     pub(crate) sent_at: Option<DateTime<Utc>>,
+}
+
+impl Message {
+    /// The type of a medium, as the carrier tells it.
+    pub(crate) fn media_type(&self, index: usize) -> &str {
+        self.media_types.get(index).map_or(USUAL_TYPE, String::as_str)
+    }
 }
 
 impl fmt::Debug for Message {
@@ -203,6 +213,7 @@ mod tests {
             to: to.to_owned(),
             body: "hello".to_owned(),
             media_urls: Vec::new(),
+            media_types: Vec::new(),
             segments: 1,
             status: Status::Queued,
             error_code: None,

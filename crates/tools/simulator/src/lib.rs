@@ -16,6 +16,7 @@ mod fields;
 mod history;
 mod inventory;
 mod ledger;
+mod media;
 mod numbers;
 mod receipts;
 mod requests;
@@ -32,6 +33,7 @@ mod webhook;
 mod witness;
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -107,12 +109,13 @@ pub fn telnyx_public_key(seed: &str) -> anyhow::Result<String> {
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let shutdown = shutdown.child_token();
     let _ends_with_this_future = shutdown.clone().drop_guard();
-    let (simulator, arriving) = Simulator::new(config, shutdown.clone())?;
+    let (simulator, arriving) = Simulator::new(config, base_url_of(&listener)?, shutdown.clone())?;
     simulator.tasks.spawn(receipts::run(simulator.clone(), arriving));
 
     let app = Router::new()
         .merge(twilio::router(&simulator))
         .merge(telnyx::router(&simulator))
+        .merge(media::router())
         .merge(control::router())
         .fallback(refuse_unknown_path)
         .method_not_allowed_fallback(refuse_method)
@@ -135,6 +138,14 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     simulator.tasks.close();
     simulator.tasks.wait().await;
     Ok(())
+}
+
+/// Where the simulator is reached on this machine: addresses of files begin with it.
+fn base_url_of(listener: &TcpListener) -> anyhow::Result<String> {
+    let address = listener.local_addr().context("the listener has no address")?;
+    let ip = address.ip();
+    let ip = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { ip };
+    Ok(format!("http://{}", SocketAddr::new(ip, address.port())))
 }
 
 /// A path that nobody has, refused in the manner of those who might.

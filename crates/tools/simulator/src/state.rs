@@ -14,6 +14,7 @@ use crate::carrier::CarrierName;
 use crate::consent::OptOuts;
 use crate::faults::{Fault, Faults, Point, Subject};
 use crate::history::{History, LIMIT};
+use crate::media::Files;
 use crate::numbers::Numbers;
 use crate::receipts::{Course, Courses};
 use crate::requests::RequestLog;
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) history: History,
     pub(crate) opt_outs: OptOuts,
     pub(crate) telnyx: telnyx::Account,
+    pub(crate) files: Files,
 }
 
 /// Totals since the start.
@@ -69,6 +71,8 @@ impl Counts {
 
 pub(crate) struct Simulator {
     pub(crate) config: Config,
+    /// Where this simulator is reached, without a path.
+    pub(crate) base_url: String,
     pub(crate) twilio_webhooks: twilio::webhooks::Webhooks,
     pub(crate) telnyx_webhooks: telnyx::webhooks::Webhooks,
     pub(crate) courses: Courses,
@@ -83,6 +87,7 @@ pub(crate) struct Simulator {
 impl Simulator {
     pub(crate) fn new(
         config: Config,
+        base_url: String,
         shutdown: CancellationToken,
     ) -> anyhow::Result<(Arc<Self>, mpsc::UnboundedReceiver<Course>)> {
         let (courses, arriving) = Courses::new();
@@ -99,8 +104,10 @@ impl Simulator {
                 history: History::new(LIMIT),
                 opt_outs: OptOuts::default(),
                 telnyx: telnyx::Account::default(),
+                files: Files::default(),
             }),
             config,
+            base_url,
             courses,
             counts: Counts::default(),
             shutdown,

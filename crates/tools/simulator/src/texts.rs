@@ -8,6 +8,7 @@ use crate::carrier::CarrierName;
 use crate::consent::Keyword;
 use crate::faults::{Fault, Kind, Point, Subject};
 use crate::history::{Direction, Message, Status};
+use crate::media::{self, Attachment};
 use crate::numbers::Settings;
 use crate::segments::count_segments;
 use crate::sid;
@@ -21,13 +22,14 @@ pub(crate) struct Text {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) body: String,
-    pub(crate) media_urls: Vec<String>,
+    pub(crate) attachments: Vec<Attachment>,
 }
 
 /// The message's id, and the status of the last answer to the webhook, if there was one.
 pub(crate) struct Texted {
     pub(crate) sid: String,
     pub(crate) webhook_status: Option<u16>,
+    pub(crate) media_urls: Vec<String>,
 }
 
 /// A webhook as the carrier posts it.
@@ -56,7 +58,7 @@ pub(crate) async fn play(simulator: &Arc<Simulator>, text: Text) -> Option<Texte
     let deliver = deliver(Arc::clone(simulator), settings, webhook, fault);
     let delivery = simulator.tasks.spawn(deliver).await.ok().flatten();
     let webhook_status = delivery.and_then(|delivery| delivery.answer).map(|answer| answer.status);
-    Some(Texted { sid: message.sid, webhook_status })
+    Some(Texted { sid: message.sid, webhook_status, media_urls: message.media_urls })
 }
 
 /// Notes the text, and what the carrier replies by itself.
@@ -72,15 +74,18 @@ fn record(
         CarrierName::Twilio => sid::make(if media { "MM" } else { "SM" }),
         CarrierName::Telnyx => telnyx::make_uuid(),
     };
+    let sid = make_sid(!text.attachments.is_empty());
+    let (media_urls, media_types) = keep(simulator, carrier, &sid, text.attachments);
     let message = Message {
         carrier,
-        sid: make_sid(!text.media_urls.is_empty()),
+        sid,
         direction: Direction::Inbound,
         from: text.from,
         to: text.to,
         segments: count_segments(&text.body),
         body: text.body,
-        media_urls: text.media_urls,
+        media_urls,
+        media_types,
         status: Status::Received,
         error_code: None,
         on_phone: false,
@@ -105,12 +110,35 @@ fn record(
             segments: count_segments(reply),
             body: reply.to_owned(),
             media_urls: Vec::new(),
+            media_types: Vec::new(),
             status: Status::Delivered,
             on_phone: true,
             ..message.clone()
         });
     }
     message
+}
+
+/// Keeps what was attached. Returns the addresses that the carrier tells, and the types.
+fn keep(
+    simulator: &Simulator,
+    carrier: CarrierName,
+    message_sid: &str,
+    attachments: Vec<Attachment>,
+) -> (Vec<String>, Vec<String>) {
+    let mut world = simulator.world();
+    let place = |attachment| match attachment {
+        Attachment::Elsewhere(url) => (url, media::USUAL_TYPE.to_owned()),
+        Attachment::File { content_type, bytes } => {
+            let (key, sid) = world.files.record(carrier, message_sid, &content_type, bytes);
+            let url = match carrier {
+                CarrierName::Twilio => twilio::media::address(simulator, message_sid, &sid),
+                CarrierName::Telnyx => media::address(simulator, &key),
+            };
+            (url, content_type)
+        }
+    };
+    attachments.into_iter().map(place).unzip()
 }
 
 /// Nothing when there is no address or a fault loses the webhook; the last delivery when one doubles it.

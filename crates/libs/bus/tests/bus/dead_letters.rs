@@ -96,3 +96,50 @@ async fn an_event_that_is_put_back_and_fails_again_is_a_dead_letter_again() {
     world.until_applied_once(PROGRESSED, &["m1"]).await;
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_consumers_letters_are_read_page_by_page_with_their_events_and_their_content_is_never_shown() {
+    let world = World::new().await;
+    let probe = Probe::<MessageProgressed>::new(PROGRESSED).fail("secret-2", Failure::Permanent);
+    let probe = probe.fail("secret-1", Failure::Permanent);
+    let other = Probe::<ReceiptReceived>::new(DISPATCH_RECEIPT_RECEIVED).fail("r1", Failure::Permanent);
+    world.start(&probe);
+    world.start(&other);
+    world.start_relay();
+    world.publish_raw(MessageProgressed::SUBJECT, &[("Nats-Msg-Id", "e1")], GARBAGE.to_vec()).await;
+    world.until_dead_letters(1).await;
+    world.record::<ReceiptReceived>(&["r1"]).await;
+    world.until_dead_letters(2).await;
+    for (count, name) in [(3, "secret-1"), (4, "secret-2")] {
+        world.record::<MessageProgressed>(&[name]).await;
+        world.until_dead_letters(count).await;
+    }
+    let letters = world.dead_letters();
+    let page = letters.read(PROGRESSED, 0, 2).await.unwrap();
+    assert_eq!(page.len(), 2);
+    assert_eq!(page[0].find_event::<MessageProgressed>(), None, "it cannot be read");
+    let first = page[1].find_event::<MessageProgressed>().unwrap();
+    assert_eq!(first.message_id, "secret-1");
+    assert!(!format!("{page:?}").contains("secret"), "{page:?}");
+    let page = letters.read(PROGRESSED, page[1].number, 2).await.unwrap();
+    let events: Vec<_> = page.iter().filter_map(bus::Buried::find_event::<MessageProgressed>).collect();
+    assert_eq!(events.iter().map(|event| event.message_id.as_str()).collect::<Vec<_>>(), ["secret-2"]);
+    assert!(letters.read(PROGRESSED, page[0].number, 2).await.unwrap().is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_two_remove_at_once_is_removed() {
+    let world = World::new().await;
+    for n in 0..20 {
+        world.publish_raw(MessageProgressed::SUBJECT, &[("Nats-Msg-Id", &format!("e{n}"))], GARBAGE.to_vec()).await;
+    }
+    world.start(&Probe::<MessageProgressed>::new(PROGRESSED));
+    for letter in world.until_dead_letters(20).await {
+        let letters = [world.dead_letters(), world.dead_letters(), world.dead_letters()];
+        let removed = futures_util::future::try_join_all(letters.iter().map(|each| each.remove(letter.number))).await;
+        assert!(removed.unwrap().contains(&true));
+    }
+    assert!(world.dead_letters().list(10).await.unwrap().is_empty());
+    world.end().await;
+}

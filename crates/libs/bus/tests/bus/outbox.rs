@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use bus::Relay;
+use bus::{Relay, outbox};
 use proto::catalogue::CONVERSATIONS_MESSAGE_PROGRESSED as PROGRESSED;
+use proto::conversations::{MessageQueued, SendingWithdrawn};
 use proto::dispatch::MessageProgressed;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::probe::{Named as _, Probe};
 use crate::world::{World, names};
@@ -146,5 +148,33 @@ async fn a_relay_that_never_saw_nats_stops_at_once() {
     stopping.cancel();
     running.await.unwrap().unwrap();
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_event_with_the_id_of_its_thing_is_taken_back_unless_a_relay_has_it_in_hand() {
+    let world = World::new().await;
+    let ids = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
+    let queued = ids.map(|id| MessageQueued { message_id: id.to_string(), ..Default::default() });
+    let mut tx = world.pool.begin().await.unwrap();
+    outbox::record(&mut tx, &queued, world.clock.now()).await.unwrap();
+    outbox::record(&mut tx, &[SendingWithdrawn::default()], world.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut waiting = world.pool.acquire().await.unwrap();
+    let listed = outbox::list_waiting::<MessageQueued>(&mut waiting, 0, 2).await.unwrap();
+    assert_eq!(listed.iter().map(|each| each.event_id).collect::<Vec<_>>(), ids[..2]);
+    let rest = outbox::list_waiting::<MessageQueued>(&mut waiting, listed[1].position, 2).await.unwrap();
+    assert_eq!(rest.iter().map(|each| each.event_id).collect::<Vec<_>>(), ids[2..]);
+
+    let mut relay = world.pool.begin().await.unwrap();
+    let held = sqlx::query("select from outbox where event_id = $1 for update").bind(ids[1]);
+    held.execute(&mut *relay).await.unwrap();
+    assert_eq!(outbox::take_back::<SendingWithdrawn>(&mut waiting, &ids).await.unwrap(), 0, "of another kind");
+    assert_eq!(outbox::take_back::<MessageQueued>(&mut waiting, &ids[..2]).await.unwrap(), 1);
+    relay.rollback().await.unwrap();
+    assert_eq!(world.outbox().await, 3);
+    assert_eq!(outbox::take_back::<MessageQueued>(&mut waiting, &ids[..2]).await.unwrap(), 1);
+    let listed = outbox::list_waiting::<MessageQueued>(&mut waiting, 0, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|each| each.event_id).collect::<Vec<_>>(), ids[2..]);
     world.end().await;
 }

@@ -20,6 +20,8 @@ pub(crate) enum Act {
     Answer(u16, &'static str, &'static str),
     /// As `Answer`, but the connection ends before the body does.
     Cut(u16, &'static str),
+    /// As `Answer`, but without a length: the end of the connection is the end of the body.
+    Endless(u16, &'static str, &'static str),
     /// Reads the request and hangs up.
     HangUp,
     /// Hangs up before it reads anything.
@@ -97,6 +99,10 @@ async fn serve(mut stream: TcpStream, acts: &mut VecDeque<Act>, log: &Mutex<Vec<
         let (status, header, body, missing) = match acts.pop_front() {
             Some(Act::Answer(status, header, body)) => (status, header, body, 0),
             Some(Act::Cut(status, body)) => (status, "", body, 10),
+            Some(Act::Endless(status, header, body)) => {
+                let answer = format!("HTTP/1.1 {status} x\r\nconnection: close\r\n{header}\r\n{body}");
+                return stream.write_all(answer.as_bytes()).await;
+            }
             Some(Act::Silence) => std::future::pending().await,
             Some(Act::HangUp | Act::HangUpUnread) | None => return Ok(()),
         };

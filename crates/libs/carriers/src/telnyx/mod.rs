@@ -9,6 +9,7 @@ mod events;
 #[cfg(test)]
 mod fixture;
 mod lookups;
+mod media;
 mod messages;
 mod numbers;
 mod orders;
@@ -27,8 +28,8 @@ use thiserror::Error;
 
 pub use self::{signature::InvalidPublicKey, webhooks::TelnyxWebhooks};
 use crate::{
-    CallError, Carrier, ClientError, LineType, NumberOrder, NumberSearch, OutboundMessage, OwnedNumber, OwnedPage,
-    SendOutcome,
+    CallError, Carrier, ClientError, FetchedMedia, InboundMedia, LineType, MediaError, MediaLimits, NumberOrder,
+    NumberSearch, OutboundMessage, OwnedNumber, OwnedPage, SendOutcome,
 };
 
 /// `[telnyx]` of a service that calls: with what key, and where.
@@ -138,6 +139,10 @@ impl Carrier for Telnyx {
 
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome {
         messages::send(&self.rest, message).await
+    }
+
+    async fn fetch_media(&self, media: &InboundMedia, limits: &MediaLimits) -> Result<FetchedMedia, MediaError> {
+        media::fetch(&self.rest, media, limits).await
     }
 }
 

@@ -9,8 +9,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{SetupError, TelnyxSettings, errors::TABLES};
+use super::{SetupError, TelnyxSettings, errors::TABLES, media};
 use crate::exchange::{Exchange, Trouble, below, find_base};
+use crate::media::MediaPlaces;
 
 /// The client, bound to one account.
 pub(super) struct Rest {
@@ -68,6 +69,16 @@ impl Rest {
     pub(super) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let url = below(&self.base_url, &[&["v2"], segments].concat());
         self.exchange.request(method, url).bearer_auth(self.api_key.expose())
+    }
+
+    /// The client, for what is not an exchange with the API.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Where media may be.
+    pub(super) fn media_places(&self) -> MediaPlaces<'_> {
+        MediaPlaces { base_url: &self.base_url, hosts: media::HOSTS }
     }
 
     /// Makes the exchange and reads the `data` of the answer.

@@ -8,6 +8,7 @@ mod errors;
 #[cfg(test)]
 mod fixture;
 mod lookups;
+mod media;
 mod messages;
 mod numbers;
 mod rest;
@@ -24,8 +25,8 @@ use thiserror::Error;
 
 pub use self::webhooks::TwilioWebhooks;
 use crate::{
-    CallError, Carrier, ClientError, LineType, NumberOrder, NumberSearch, OutboundMessage, OwnedNumber, OwnedPage,
-    SendOutcome,
+    CallError, Carrier, ClientError, FetchedMedia, InboundMedia, LineType, MediaError, MediaLimits, NumberOrder,
+    NumberSearch, OutboundMessage, OwnedNumber, OwnedPage, SendOutcome,
 };
 
 /// `[twilio]` of a service that calls: which account, with what credentials, where.
@@ -127,6 +128,10 @@ impl Carrier for Twilio {
 
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome {
         messages::send(&self.rest, message).await
+    }
+
+    async fn fetch_media(&self, media: &InboundMedia, limits: &MediaLimits) -> Result<FetchedMedia, MediaError> {
+        media::fetch(&self.rest, media, limits).await
     }
 }
 

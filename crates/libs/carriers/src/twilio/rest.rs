@@ -9,8 +9,9 @@ use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{SetupError, TwilioSettings, errors::TABLES};
+use super::{SetupError, TwilioSettings, errors::TABLES, media};
 use crate::exchange::{Exchange, Trouble, below, find_base};
+use crate::media::MediaPlaces;
 
 /// The client, bound to one account.
 pub(super) struct Rest {
@@ -61,6 +62,25 @@ impl Rest {
 
     fn authenticated(&self, method: Method, url: Url) -> RequestBuilder {
         self.exchange.request(method, url).basic_auth(&self.account_sid, Some(self.auth_token.expose()))
+    }
+
+    /// The client, for what is not an exchange with the API.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Where media may be.
+    pub(super) fn media_places(&self) -> MediaPlaces<'_> {
+        MediaPlaces { base_url: &self.base_url, hosts: media::HOSTS }
+    }
+
+    /// Credentials for the API, and for nothing else.
+    pub(super) fn authorise(&self, url: &Url, request: RequestBuilder) -> RequestBuilder {
+        let is_api = url.origin() == self.base_url.origin()
+            || (self.base_url.scheme() == "https"
+                && url.scheme() == "https"
+                && url.host_str() == Some("api.twilio.com"));
+        if is_api { request.basic_auth(&self.account_sid, Some(self.auth_token.expose())) } else { request }
     }
 
     /// See [`Exchange::fetch`].

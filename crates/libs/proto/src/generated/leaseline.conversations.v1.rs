@@ -19,6 +19,7 @@ pub struct SendMessagesRequest {
     /// 1–10,000.
     #[prost(message, repeated, tag = "4")]
     pub recipients: ::prost::alloc::vec::Vec<Recipient>,
+    /// May hold merge fields: {{person.name}}, {{person.first_name}}, {{company.name}}.
     #[prost(string, tag = "5")]
     pub body: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "6")]
@@ -27,6 +28,9 @@ pub struct SendMessagesRequest {
     /// `conversation_moved_on`. Absent: not looked at.
     #[prost(uint64, optional, tag = "7")]
     pub last_seen_seq: ::core::option::Option<u64>,
+    /// When to send it, at most 60 days from now. Absent: at once.
+    #[prost(message, optional, tag = "8")]
+    pub send_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Recipient {
@@ -45,7 +49,7 @@ pub mod recipient {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SendMessagesResponse {
-    /// Set when more than one recipient was named.
+    /// Set when more than one recipient was named and one at least was accepted.
     #[prost(string, optional, tag = "1")]
     pub batch_id: ::core::option::Option<::prost::alloc::string::String>,
     /// In the order of the recipients.
@@ -53,13 +57,56 @@ pub struct SendMessagesResponse {
     pub messages: ::prost::alloc::vec::Vec<Message>,
     #[prost(message, repeated, tag = "3")]
     pub rejected: ::prost::alloc::vec::Vec<Rejection>,
+    /// What was kept for later, with `send_at`. There are no messages then.
+    #[prost(message, optional, tag = "4")]
+    pub scheduled: ::core::option::Option<ScheduledSend>,
+}
+/// A send that is kept until its time. Then it is decided anew who gets it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScheduledSend {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub scheduled_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub manager: ::core::option::Option<Manager>,
+    /// As they were named. Those whose conversation was deleted are gone. In lists and on the feed: the first 100.
+    #[prost(message, repeated, tag = "4")]
+    pub recipients: ::prost::alloc::vec::Vec<Recipient>,
+    #[prost(uint32, tag = "5")]
+    pub recipient_count: u32,
+    /// Empty once it has ended: the text is in its messages.
+    #[prost(string, tag = "6")]
+    pub body: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "7")]
+    pub media_urls: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "8")]
+    pub send_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "9")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// "waiting", "sent" (also when everything was rejected then), "canceled".
+    #[prost(string, tag = "10")]
+    pub status: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "11")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// What became of it: a batch, or one message.
+    #[prost(string, optional, tag = "12")]
+    pub batch_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "13")]
+    pub message_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who got nothing in the end. In lists and on the feed: the first 100.
+    #[prost(message, repeated, tag = "14")]
+    pub rejected: ::prost::alloc::vec::Vec<Rejection>,
+    #[prost(uint32, tag = "15")]
+    pub rejected_count: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Rejection {
     #[prost(message, optional, tag = "1")]
     pub recipient: ::core::option::Option<Recipient>,
     /// Stable: "person_not_found", "conversation_not_found", "person_has_no_phone", "number_no_longer_tied", "cannot_receive_sms",
-    /// "recipient_opted_out", "conversation_moved_on", "duplicate_recipient".
+    /// "recipient_opted_out", "conversation_moved_on", "duplicate_recipient", "body_too_long" (with its merge fields filled in). Of a scheduled send that was due also
+    /// "company_name_unknown", "cannot_be_sent" (never, whatever happens).
     #[prost(string, tag = "2")]
     pub code: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
@@ -114,11 +161,21 @@ pub struct Message {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Media {
+    /// Of an outbound message: as its sender gave it. Of an inbound one: empty, it is got by its id.
     #[prost(string, tag = "1")]
     pub url: ::prost::alloc::string::String,
     /// Empty when unknown.
     #[prost(string, tag = "2")]
     pub content_type: ::prost::alloc::string::String,
+    /// Of an inbound message.
+    #[prost(string, optional, tag = "3")]
+    pub media_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Of an inbound message: "pending" (being fetched from the carrier), "stored", "failed".
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    /// Once it is stored.
+    #[prost(uint64, optional, tag = "5")]
+    pub size_bytes: ::core::option::Option<u64>,
 }
 /// Why a message failed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -162,6 +219,34 @@ pub struct Conversation {
     /// Inbound messages that the asking manager has not read. 0 on the feed, which is for all managers.
     #[prost(uint32, tag = "10")]
     pub unread: u32,
+    /// With `number_no_longer_tied`: where its people are reached now.
+    #[prost(string, optional, tag = "11")]
+    pub newer_conversation_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Conversations that have this one as their newer one, newest first, at most 20.
+    #[prost(string, repeated, tag = "12")]
+    pub older_conversation_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteConversationRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub manager: ::core::option::Option<Manager>,
+}
+/// What remains of a deleted conversation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletionReceipt {
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub deleted_by: ::core::option::Option<Manager>,
+    #[prost(message, optional, tag = "3")]
+    pub deleted_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Messages that were erased.
+    #[prost(uint32, tag = "4")]
+    pub messages: u32,
 }
 /// Whether texts are wanted at a number (rule 13).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -640,6 +725,37 @@ pub mod conversations_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Erases a conversation and every message in it, everywhere (rule 11). Idempotent: answers the first receipt again.
+        /// NOT_FOUND `conversation_not_found`.
+        pub async fn delete_conversation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteConversationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeletionReceipt>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ConversationsService/DeleteConversation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ConversationsService",
+                        "DeleteConversation",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -708,6 +824,12 @@ pub mod conversations_service_server {
             &self,
             request: tonic::Request<super::MarkReadRequest>,
         ) -> std::result::Result<tonic::Response<super::ReadState>, tonic::Status>;
+        /// Erases a conversation and every message in it, everywhere (rule 11). Idempotent: answers the first receipt again.
+        /// NOT_FOUND `conversation_not_found`.
+        async fn delete_conversation(
+            &self,
+            request: tonic::Request<super::DeleteConversationRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeletionReceipt>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct ConversationsServiceServer<T> {
@@ -1165,6 +1287,55 @@ pub mod conversations_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/leaseline.conversations.v1.ConversationsService/DeleteConversation" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteConversationSvc<T: ConversationsService>(pub Arc<T>);
+                    impl<
+                        T: ConversationsService,
+                    > tonic::server::UnaryService<super::DeleteConversationRequest>
+                    for DeleteConversationSvc<T> {
+                        type Response = super::DeletionReceipt;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteConversationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConversationsService>::delete_conversation(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteConversationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -1202,6 +1373,746 @@ pub mod conversations_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "leaseline.conversations.v1.ConversationsService";
     impl<T> tonic::server::NamedService for ConversationsServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewMessagesResponse {
+    /// Who would get a message, in the order of the recipients.
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<PreviewedMessage>,
+    #[prost(message, repeated, tag = "2")]
+    pub rejected: ::prost::alloc::vec::Vec<Rejection>,
+    /// Of all messages.
+    #[prost(uint32, tag = "3")]
+    pub segments: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewedMessage {
+    #[prost(message, optional, tag = "1")]
+    pub recipient: ::core::option::Option<Recipient>,
+    /// E.164.
+    #[prost(string, tag = "2")]
+    pub to: ::prost::alloc::string::String,
+    /// With its merge fields filled in.
+    #[prost(string, tag = "3")]
+    pub body: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub segments: u32,
+    /// The conversation that it would go on with. Absent: it would open one.
+    #[prost(string, optional, tag = "5")]
+    pub conversation_id: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A send to several recipients.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Batch {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub batch_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub manager: ::core::option::Option<Manager>,
+    #[prost(message, optional, tag = "4")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// That were named.
+    #[prost(uint32, tag = "5")]
+    pub recipients: u32,
+    /// Recipients that were rejected.
+    #[prost(uint32, tag = "6")]
+    pub rejected: u32,
+    /// Messages that were accepted.
+    #[prost(uint32, tag = "7")]
+    pub messages: u32,
+    /// Those messages by status, of each status that there is. Less than all when conversations were deleted.
+    #[prost(message, repeated, tag = "8")]
+    pub counts: ::prost::alloc::vec::Vec<StatusCount>,
+    /// When it was canceled, and by whom.
+    #[prost(message, optional, tag = "9")]
+    pub canceled_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "10")]
+    pub canceled_by: ::core::option::Option<Manager>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatusCount {
+    /// As in `Message`.
+    #[prost(string, tag = "1")]
+    pub status: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub messages: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBatchesRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBatchesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub batches: ::prost::alloc::vec::Vec<Batch>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBatchRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub batch_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBatchMessagesRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub batch_id: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "4")]
+    pub cursor: ::prost::alloc::string::String,
+    /// Only those with this status. Empty: all.
+    #[prost(string, tag = "5")]
+    pub status: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBatchMessagesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<Message>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelBatchRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub batch_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub manager: ::core::option::Option<Manager>,
+}
+/// Generated client implementations.
+pub mod batches_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct BatchesServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> BatchesServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BatchesServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BatchesServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// What `SendMessages` would do with the same request now. Changes nothing.
+        pub async fn preview_messages(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SendMessagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewMessagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.BatchesService/PreviewMessages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.BatchesService",
+                        "PreviewMessages",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Newest first.
+        pub async fn list_batches(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBatchesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBatchesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.BatchesService/ListBatches",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.BatchesService",
+                        "ListBatches",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND `batch_not_found`.
+        pub async fn get_batch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBatchRequest>,
+        ) -> std::result::Result<tonic::Response<super::Batch>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.BatchesService/GetBatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.BatchesService",
+                        "GetBatch",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// In the order of the recipients. NOT_FOUND `batch_not_found`.
+        pub async fn list_batch_messages(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBatchMessagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBatchMessagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.BatchesService/ListBatchMessages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.BatchesService",
+                        "ListBatchMessages",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops what is not yet sent. Idempotent. NOT_FOUND `batch_not_found`.
+        pub async fn cancel_batch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelBatchRequest>,
+        ) -> std::result::Result<tonic::Response<super::Batch>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.BatchesService/CancelBatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.BatchesService",
+                        "CancelBatch",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod batches_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BatchesServiceServer.
+    #[async_trait]
+    pub trait BatchesService: std::marker::Send + std::marker::Sync + 'static {
+        /// What `SendMessages` would do with the same request now. Changes nothing.
+        async fn preview_messages(
+            &self,
+            request: tonic::Request<super::SendMessagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewMessagesResponse>,
+            tonic::Status,
+        >;
+        /// Newest first.
+        async fn list_batches(
+            &self,
+            request: tonic::Request<super::ListBatchesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBatchesResponse>,
+            tonic::Status,
+        >;
+        /// NOT_FOUND `batch_not_found`.
+        async fn get_batch(
+            &self,
+            request: tonic::Request<super::GetBatchRequest>,
+        ) -> std::result::Result<tonic::Response<super::Batch>, tonic::Status>;
+        /// In the order of the recipients. NOT_FOUND `batch_not_found`.
+        async fn list_batch_messages(
+            &self,
+            request: tonic::Request<super::ListBatchMessagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBatchMessagesResponse>,
+            tonic::Status,
+        >;
+        /// Stops what is not yet sent. Idempotent. NOT_FOUND `batch_not_found`.
+        async fn cancel_batch(
+            &self,
+            request: tonic::Request<super::CancelBatchRequest>,
+        ) -> std::result::Result<tonic::Response<super::Batch>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct BatchesServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BatchesServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BatchesServiceServer<T>
+    where
+        T: BatchesService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/leaseline.conversations.v1.BatchesService/PreviewMessages" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewMessagesSvc<T: BatchesService>(pub Arc<T>);
+                    impl<
+                        T: BatchesService,
+                    > tonic::server::UnaryService<super::SendMessagesRequest>
+                    for PreviewMessagesSvc<T> {
+                        type Response = super::PreviewMessagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SendMessagesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BatchesService>::preview_messages(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewMessagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.BatchesService/ListBatches" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBatchesSvc<T: BatchesService>(pub Arc<T>);
+                    impl<
+                        T: BatchesService,
+                    > tonic::server::UnaryService<super::ListBatchesRequest>
+                    for ListBatchesSvc<T> {
+                        type Response = super::ListBatchesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBatchesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BatchesService>::list_batches(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBatchesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.BatchesService/GetBatch" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetBatchSvc<T: BatchesService>(pub Arc<T>);
+                    impl<
+                        T: BatchesService,
+                    > tonic::server::UnaryService<super::GetBatchRequest>
+                    for GetBatchSvc<T> {
+                        type Response = super::Batch;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetBatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BatchesService>::get_batch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetBatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.BatchesService/ListBatchMessages" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBatchMessagesSvc<T: BatchesService>(pub Arc<T>);
+                    impl<
+                        T: BatchesService,
+                    > tonic::server::UnaryService<super::ListBatchMessagesRequest>
+                    for ListBatchMessagesSvc<T> {
+                        type Response = super::ListBatchMessagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBatchMessagesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BatchesService>::list_batch_messages(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBatchMessagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.BatchesService/CancelBatch" => {
+                    #[allow(non_camel_case_types)]
+                    struct CancelBatchSvc<T: BatchesService>(pub Arc<T>);
+                    impl<
+                        T: BatchesService,
+                    > tonic::server::UnaryService<super::CancelBatchRequest>
+                    for CancelBatchSvc<T> {
+                        type Response = super::Batch;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CancelBatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BatchesService>::cancel_batch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CancelBatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BatchesServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "leaseline.conversations.v1.BatchesService";
+    impl<T> tonic::server::NamedService for BatchesServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -1573,6 +2484,32 @@ pub struct MessageQueued {
     pub priority: i32,
     #[prost(message, optional, tag = "9")]
     pub queued_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Of a send to several recipients.
+    #[prost(string, optional, tag = "10")]
+    pub batch_id: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// conversations.sending.withdrawn.v1: nothing of this batch, or of this conversation, is to be sent any more, whether its
+/// messages came before or come after this. For good: neither ever sends again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendingWithdrawn {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub withdrawn_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(oneof = "sending_withdrawn::Of", tags = "2, 3")]
+    pub of: ::core::option::Option<sending_withdrawn::Of>,
+}
+/// Nested message and enum types in `SendingWithdrawn`.
+pub mod sending_withdrawn {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Of {
+        /// Canceled. Each message that is stopped is reported as "canceled".
+        #[prost(string, tag = "2")]
+        BatchId(::prost::alloc::string::String),
+        /// Deleted (rule 11). Its texts are erased and nothing is reported.
+        #[prost(string, tag = "3")]
+        ConversationId(::prost::alloc::string::String),
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2362,7 +3299,10 @@ pub struct FeedEntry {
     #[prost(message, optional, tag = "3")]
     pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
     /// The kind of the entry is the case of its content. None: what it referred to is gone.
-    #[prost(oneof = "feed_entry::Content", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(
+        oneof = "feed_entry::Content",
+        tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
+    )]
     pub content: ::core::option::Option<feed_entry::Content>,
 }
 /// Nested message and enum types in `FeedEntry`.
@@ -2389,7 +3329,27 @@ pub mod feed_entry {
         ConversationEvent(super::ConversationEvent),
         #[prost(message, tag = "12")]
         ReadUpdated(super::ReadUpdated),
+        #[prost(message, tag = "13")]
+        ConversationDeleted(super::ConversationDeleted),
+        #[prost(message, tag = "14")]
+        BatchUpdated(super::Batch),
+        #[prost(message, tag = "15")]
+        ScheduledUpdated(super::ScheduledSend),
+        #[prost(message, tag = "16")]
+        UnmatchedUpdated(super::UnmatchedUpdated),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationDeleted {
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<DeletionReceipt>,
+}
+/// Messages of unknown senders came or went.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnmatchedUpdated {
+    /// How many there are now, at most 1,000.
+    #[prost(uint32, tag = "1")]
+    pub messages: u32,
 }
 /// A manager has read. For that manager's clients only; the others see a position without content.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2789,6 +3749,1980 @@ pub mod feed_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "leaseline.conversations.v1.FeedService";
     impl<T> tonic::server::NamedService for FeedServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMediaRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub media_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MediaChunk {
+    #[prost(oneof = "media_chunk::Part", tags = "1, 2")]
+    pub part: ::core::option::Option<media_chunk::Part>,
+}
+/// Nested message and enum types in `MediaChunk`.
+pub mod media_chunk {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Part {
+        #[prost(message, tag = "1")]
+        Head(super::MediaHead),
+        #[prost(bytes, tag = "2")]
+        Bytes(::prost::alloc::vec::Vec<u8>),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MediaHead {
+    #[prost(string, tag = "1")]
+    pub content_type: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub size_bytes: u64,
+}
+/// Generated client implementations.
+pub mod media_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct MediaServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> MediaServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MediaServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MediaServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The head first, then its bytes. NOT_FOUND `media_not_found` (also when it could not be fetched); FAILED_PRECONDITION
+        /// `media_pending`: it is being fetched from the carrier. UNAVAILABLE `media_unavailable`: the object store does not give it now.
+        pub async fn get_media(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetMediaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::MediaChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.MediaService/GetMedia",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.MediaService",
+                        "GetMedia",
+                    ),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod media_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with MediaServiceServer.
+    #[async_trait]
+    pub trait MediaService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the GetMedia method.
+        type GetMediaStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::MediaChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The head first, then its bytes. NOT_FOUND `media_not_found` (also when it could not be fetched); FAILED_PRECONDITION
+        /// `media_pending`: it is being fetched from the carrier. UNAVAILABLE `media_unavailable`: the object store does not give it now.
+        async fn get_media(
+            &self,
+            request: tonic::Request<super::GetMediaRequest>,
+        ) -> std::result::Result<tonic::Response<Self::GetMediaStream>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct MediaServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> MediaServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for MediaServiceServer<T>
+    where
+        T: MediaService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/leaseline.conversations.v1.MediaService/GetMedia" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetMediaSvc<T: MediaService>(pub Arc<T>);
+                    impl<
+                        T: MediaService,
+                    > tonic::server::ServerStreamingService<super::GetMediaRequest>
+                    for GetMediaSvc<T> {
+                        type Response = super::MediaChunk;
+                        type ResponseStream = T::GetMediaStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetMediaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MediaService>::get_media(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetMediaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for MediaServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "leaseline.conversations.v1.MediaService";
+    impl<T> tonic::server::NamedService for MediaServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListScheduledRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub ended: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListScheduledResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub scheduled: ::prost::alloc::vec::Vec<ScheduledSend>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetScheduledRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub scheduled_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateScheduledRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub scheduled_id: ::prost::alloc::string::String,
+    /// Absent: stays as it is.
+    #[prost(string, optional, tag = "3")]
+    pub body: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "4")]
+    pub send_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelScheduledRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub scheduled_id: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod scheduled_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct ScheduledServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ScheduledServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ScheduledServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ScheduledServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Waiting ones by their time, soonest first; with `ended`, those of the last 30 days that have ended, newest first.
+        pub async fn list_scheduled(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListScheduledRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListScheduledResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ScheduledService/ListScheduled",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ScheduledService",
+                        "ListScheduled",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND `scheduled_send_not_found`.
+        pub async fn get_scheduled(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetScheduledRequest>,
+        ) -> std::result::Result<tonic::Response<super::ScheduledSend>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ScheduledService/GetScheduled",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ScheduledService",
+                        "GetScheduled",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes text or time while it waits. NOT_FOUND `scheduled_send_not_found`; FAILED_PRECONDITION `already_sent`, `already_canceled`.
+        pub async fn update_scheduled(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateScheduledRequest>,
+        ) -> std::result::Result<tonic::Response<super::ScheduledSend>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ScheduledService/UpdateScheduled",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ScheduledService",
+                        "UpdateScheduled",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Idempotent. NOT_FOUND `scheduled_send_not_found`; FAILED_PRECONDITION `already_sent`.
+        pub async fn cancel_scheduled(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelScheduledRequest>,
+        ) -> std::result::Result<tonic::Response<super::ScheduledSend>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ScheduledService/CancelScheduled",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ScheduledService",
+                        "CancelScheduled",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod scheduled_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ScheduledServiceServer.
+    #[async_trait]
+    pub trait ScheduledService: std::marker::Send + std::marker::Sync + 'static {
+        /// Waiting ones by their time, soonest first; with `ended`, those of the last 30 days that have ended, newest first.
+        async fn list_scheduled(
+            &self,
+            request: tonic::Request<super::ListScheduledRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListScheduledResponse>,
+            tonic::Status,
+        >;
+        /// NOT_FOUND `scheduled_send_not_found`.
+        async fn get_scheduled(
+            &self,
+            request: tonic::Request<super::GetScheduledRequest>,
+        ) -> std::result::Result<tonic::Response<super::ScheduledSend>, tonic::Status>;
+        /// Changes text or time while it waits. NOT_FOUND `scheduled_send_not_found`; FAILED_PRECONDITION `already_sent`, `already_canceled`.
+        async fn update_scheduled(
+            &self,
+            request: tonic::Request<super::UpdateScheduledRequest>,
+        ) -> std::result::Result<tonic::Response<super::ScheduledSend>, tonic::Status>;
+        /// Idempotent. NOT_FOUND `scheduled_send_not_found`; FAILED_PRECONDITION `already_sent`.
+        async fn cancel_scheduled(
+            &self,
+            request: tonic::Request<super::CancelScheduledRequest>,
+        ) -> std::result::Result<tonic::Response<super::ScheduledSend>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct ScheduledServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ScheduledServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ScheduledServiceServer<T>
+    where
+        T: ScheduledService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/leaseline.conversations.v1.ScheduledService/ListScheduled" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListScheduledSvc<T: ScheduledService>(pub Arc<T>);
+                    impl<
+                        T: ScheduledService,
+                    > tonic::server::UnaryService<super::ListScheduledRequest>
+                    for ListScheduledSvc<T> {
+                        type Response = super::ListScheduledResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListScheduledRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ScheduledService>::list_scheduled(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListScheduledSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.ScheduledService/GetScheduled" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetScheduledSvc<T: ScheduledService>(pub Arc<T>);
+                    impl<
+                        T: ScheduledService,
+                    > tonic::server::UnaryService<super::GetScheduledRequest>
+                    for GetScheduledSvc<T> {
+                        type Response = super::ScheduledSend;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetScheduledRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ScheduledService>::get_scheduled(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetScheduledSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.ScheduledService/UpdateScheduled" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateScheduledSvc<T: ScheduledService>(pub Arc<T>);
+                    impl<
+                        T: ScheduledService,
+                    > tonic::server::UnaryService<super::UpdateScheduledRequest>
+                    for UpdateScheduledSvc<T> {
+                        type Response = super::ScheduledSend;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateScheduledRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ScheduledService>::update_scheduled(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateScheduledSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.ScheduledService/CancelScheduled" => {
+                    #[allow(non_camel_case_types)]
+                    struct CancelScheduledSvc<T: ScheduledService>(pub Arc<T>);
+                    impl<
+                        T: ScheduledService,
+                    > tonic::server::UnaryService<super::CancelScheduledRequest>
+                    for CancelScheduledSvc<T> {
+                        type Response = super::ScheduledSend;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CancelScheduledRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ScheduledService>::cancel_scheduled(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CancelScheduledSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ScheduledServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "leaseline.conversations.v1.ScheduledService";
+    impl<T> tonic::server::NamedService for ScheduledServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// Words, as in a web search: "a phrase", or, -without.
+    #[prost(string, tag = "2")]
+    pub query: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "4")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<FoundMessage>,
+    /// By name, on the first page only, at most 20.
+    #[prost(message, repeated, tag = "2")]
+    pub people: ::prost::alloc::vec::Vec<Person>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "3")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FoundMessage {
+    #[prost(message, optional, tag = "1")]
+    pub message: ::core::option::Option<Message>,
+    /// Of its conversation.
+    #[prost(message, repeated, tag = "2")]
+    pub people: ::prost::alloc::vec::Vec<ConversationPerson>,
+}
+/// Generated client implementations.
+pub mod search_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct SearchServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> SearchServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SearchServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SearchServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The best of the newest matches first. A message can be found some seconds after it came.
+        pub async fn search(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchRequest>,
+        ) -> std::result::Result<tonic::Response<super::SearchResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.SearchService/Search",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("leaseline.conversations.v1.SearchService", "Search"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod search_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SearchServiceServer.
+    #[async_trait]
+    pub trait SearchService: std::marker::Send + std::marker::Sync + 'static {
+        /// The best of the newest matches first. A message can be found some seconds after it came.
+        async fn search(
+            &self,
+            request: tonic::Request<super::SearchRequest>,
+        ) -> std::result::Result<tonic::Response<super::SearchResponse>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct SearchServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SearchServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SearchServiceServer<T>
+    where
+        T: SearchService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/leaseline.conversations.v1.SearchService/Search" => {
+                    #[allow(non_camel_case_types)]
+                    struct SearchSvc<T: SearchService>(pub Arc<T>);
+                    impl<
+                        T: SearchService,
+                    > tonic::server::UnaryService<super::SearchRequest>
+                    for SearchSvc<T> {
+                        type Response = super::SearchResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SearchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SearchService>::search(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SearchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SearchServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "leaseline.conversations.v1.SearchService";
+    impl<T> tonic::server::NamedService for SearchServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UnmatchedMessage {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub unmatched_id: ::prost::alloc::string::String,
+    /// E.164, both.
+    #[prost(string, tag = "3")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub body: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "6")]
+    pub media: ::prost::alloc::vec::Vec<Media>,
+    #[prost(message, optional, tag = "7")]
+    pub received_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListUnmatchedRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListUnmatchedResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<UnmatchedMessage>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TieUnmatchedRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub unmatched_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub person_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TieUnmatchedResponse {
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+    /// That were moved into it.
+    #[prost(uint32, tag = "2")]
+    pub messages: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BlockNumberRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub manager: ::core::option::Option<Manager>,
+    #[prost(oneof = "block_number_request::Which", tags = "2, 3")]
+    pub which: ::core::option::Option<block_number_request::Which>,
+}
+/// Nested message and enum types in `BlockNumberRequest`.
+pub mod block_number_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Which {
+        /// The sender of this message.
+        #[prost(string, tag = "2")]
+        UnmatchedId(::prost::alloc::string::String),
+        #[prost(string, tag = "3")]
+        Number(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BlockedNumber {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub blocked_id: ::prost::alloc::string::String,
+    /// E.164.
+    #[prost(string, tag = "3")]
+    pub number: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub blocked_by: ::core::option::Option<Manager>,
+    #[prost(message, optional, tag = "5")]
+    pub blocked_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBlockedNumbersRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// 1–200.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// `next_cursor` of the page before. Empty: the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBlockedNumbersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub numbers: ::prost::alloc::vec::Vec<BlockedNumber>,
+    /// Empty: this was the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnblockNumberRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub blocked_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnblockNumberResponse {}
+/// Generated client implementations.
+pub mod unmatched_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct UnmatchedServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> UnmatchedServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> UnmatchedServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            UnmatchedServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Newest first. They are kept 30 days.
+        pub async fn list_unmatched(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListUnmatchedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUnmatchedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.UnmatchedService/ListUnmatched",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.UnmatchedService",
+                        "ListUnmatched",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ties the sender of a message to a person, and moves everything that is kept of that sender into their conversation.
+        /// NOT_FOUND `unmatched_not_found`, `person_not_found`; INVALID_ARGUMENT `too_many`: the person has 20 numbers.
+        pub async fn tie_unmatched(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TieUnmatchedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TieUnmatchedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.UnmatchedService/TieUnmatched",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.UnmatchedService",
+                        "TieUnmatched",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// From now on nothing is kept of a number while it is tied to nobody; what is kept of it goes. Idempotent.
+        /// NOT_FOUND `unmatched_not_found`; FAILED_PRECONDITION `number_is_tied`.
+        pub async fn block_number(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BlockNumberRequest>,
+        ) -> std::result::Result<tonic::Response<super::BlockedNumber>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.UnmatchedService/BlockNumber",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.UnmatchedService",
+                        "BlockNumber",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Newest first.
+        pub async fn list_blocked_numbers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBlockedNumbersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBlockedNumbersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.UnmatchedService/ListBlockedNumbers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.UnmatchedService",
+                        "ListBlockedNumbers",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Idempotent.
+        pub async fn unblock_number(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnblockNumberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnblockNumberResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.UnmatchedService/UnblockNumber",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.UnmatchedService",
+                        "UnblockNumber",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod unmatched_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with UnmatchedServiceServer.
+    #[async_trait]
+    pub trait UnmatchedService: std::marker::Send + std::marker::Sync + 'static {
+        /// Newest first. They are kept 30 days.
+        async fn list_unmatched(
+            &self,
+            request: tonic::Request<super::ListUnmatchedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUnmatchedResponse>,
+            tonic::Status,
+        >;
+        /// Ties the sender of a message to a person, and moves everything that is kept of that sender into their conversation.
+        /// NOT_FOUND `unmatched_not_found`, `person_not_found`; INVALID_ARGUMENT `too_many`: the person has 20 numbers.
+        async fn tie_unmatched(
+            &self,
+            request: tonic::Request<super::TieUnmatchedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TieUnmatchedResponse>,
+            tonic::Status,
+        >;
+        /// From now on nothing is kept of a number while it is tied to nobody; what is kept of it goes. Idempotent.
+        /// NOT_FOUND `unmatched_not_found`; FAILED_PRECONDITION `number_is_tied`.
+        async fn block_number(
+            &self,
+            request: tonic::Request<super::BlockNumberRequest>,
+        ) -> std::result::Result<tonic::Response<super::BlockedNumber>, tonic::Status>;
+        /// Newest first.
+        async fn list_blocked_numbers(
+            &self,
+            request: tonic::Request<super::ListBlockedNumbersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBlockedNumbersResponse>,
+            tonic::Status,
+        >;
+        /// Idempotent.
+        async fn unblock_number(
+            &self,
+            request: tonic::Request<super::UnblockNumberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnblockNumberResponse>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct UnmatchedServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> UnmatchedServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for UnmatchedServiceServer<T>
+    where
+        T: UnmatchedService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/leaseline.conversations.v1.UnmatchedService/ListUnmatched" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListUnmatchedSvc<T: UnmatchedService>(pub Arc<T>);
+                    impl<
+                        T: UnmatchedService,
+                    > tonic::server::UnaryService<super::ListUnmatchedRequest>
+                    for ListUnmatchedSvc<T> {
+                        type Response = super::ListUnmatchedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListUnmatchedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UnmatchedService>::list_unmatched(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListUnmatchedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.UnmatchedService/TieUnmatched" => {
+                    #[allow(non_camel_case_types)]
+                    struct TieUnmatchedSvc<T: UnmatchedService>(pub Arc<T>);
+                    impl<
+                        T: UnmatchedService,
+                    > tonic::server::UnaryService<super::TieUnmatchedRequest>
+                    for TieUnmatchedSvc<T> {
+                        type Response = super::TieUnmatchedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TieUnmatchedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UnmatchedService>::tie_unmatched(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TieUnmatchedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.UnmatchedService/BlockNumber" => {
+                    #[allow(non_camel_case_types)]
+                    struct BlockNumberSvc<T: UnmatchedService>(pub Arc<T>);
+                    impl<
+                        T: UnmatchedService,
+                    > tonic::server::UnaryService<super::BlockNumberRequest>
+                    for BlockNumberSvc<T> {
+                        type Response = super::BlockedNumber;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BlockNumberRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UnmatchedService>::block_number(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BlockNumberSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.UnmatchedService/ListBlockedNumbers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBlockedNumbersSvc<T: UnmatchedService>(pub Arc<T>);
+                    impl<
+                        T: UnmatchedService,
+                    > tonic::server::UnaryService<super::ListBlockedNumbersRequest>
+                    for ListBlockedNumbersSvc<T> {
+                        type Response = super::ListBlockedNumbersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBlockedNumbersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UnmatchedService>::list_blocked_numbers(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBlockedNumbersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.UnmatchedService/UnblockNumber" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnblockNumberSvc<T: UnmatchedService>(pub Arc<T>);
+                    impl<
+                        T: UnmatchedService,
+                    > tonic::server::UnaryService<super::UnblockNumberRequest>
+                    for UnblockNumberSvc<T> {
+                        type Response = super::UnblockNumberResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnblockNumberRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UnmatchedService>::unblock_number(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnblockNumberSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for UnmatchedServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "leaseline.conversations.v1.UnmatchedService";
+    impl<T> tonic::server::NamedService for UnmatchedServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -24,6 +24,26 @@ pub struct Waiting {
     #[prost(message, optional, tag = "3")]
     pub until: ::core::option::Option<::prost_types::Timestamp>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EstimateFinishRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// Of all messages together.
+    #[prost(uint64, tag = "2")]
+    pub segments: u64,
+    /// They go behind everything that waits, and not only behind replies.
+    #[prost(bool, tag = "3")]
+    pub batch: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EstimateFinishResponse {
+    /// About when the last one goes out. Absent when nobody can say.
+    #[prost(message, optional, tag = "1")]
+    pub finish_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// What holds the lane up now, as in `Waiting`. Absent: nothing but its pace.
+    #[prost(string, optional, tag = "2")]
+    pub held_by: ::core::option::Option<::prost::alloc::string::String>,
+}
 /// Generated client implementations.
 pub mod dispatch_service_client {
     #![allow(
@@ -134,6 +154,36 @@ pub mod dispatch_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// When messages would have gone out if they were queued now.
+        pub async fn estimate_finish(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EstimateFinishRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EstimateFinishResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.dispatch.v1.DispatchService/EstimateFinish",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.dispatch.v1.DispatchService",
+                        "EstimateFinish",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -155,6 +205,14 @@ pub mod dispatch_service_server {
             request: tonic::Request<super::ListWaitingRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListWaitingResponse>,
+            tonic::Status,
+        >;
+        /// When messages would have gone out if they were queued now.
+        async fn estimate_finish(
+            &self,
+            request: tonic::Request<super::EstimateFinishRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EstimateFinishResponse>,
             tonic::Status,
         >;
     }
@@ -279,6 +337,52 @@ pub mod dispatch_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/leaseline.dispatch.v1.DispatchService/EstimateFinish" => {
+                    #[allow(non_camel_case_types)]
+                    struct EstimateFinishSvc<T: DispatchService>(pub Arc<T>);
+                    impl<
+                        T: DispatchService,
+                    > tonic::server::UnaryService<super::EstimateFinishRequest>
+                    for EstimateFinishSvc<T> {
+                        type Response = super::EstimateFinishResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EstimateFinishRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DispatchService>::estimate_finish(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EstimateFinishSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -326,7 +430,8 @@ pub struct MessageProgressed {
     pub license_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub message_id: ::prost::alloc::string::String,
-    /// "sending" (the carrier took it), "failed", "unknown" (rule 16: nobody knows yet whether the carrier took it).
+    /// "sending" (the carrier took it), "failed", "canceled" (its batch was, before it went out), "unknown" (rule 16: nobody
+    /// knows yet whether the carrier took it).
     #[prost(string, tag = "3")]
     pub status: ::prost::alloc::string::String,
     /// E.164: the number it went out from. Absent when nothing was tried.

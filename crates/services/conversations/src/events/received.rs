@@ -1,8 +1,9 @@
 //! `ingest.message.received`: what people answer.
 //!
 //! A message appears only if it was sent to the number that is assigned to a license now, by somebody whose number is
-//! tied to a person of that license (rule 8). Everything else is kept apart. A message that the carrier repeats is
-//! one message. A number that texts can receive texts, whatever a carrier said before (rule 12).
+//! tied to a person of that license (rule 8). Everything else is kept apart, except what comes from a number that the
+//! license has blocked: of that nothing is kept. A message that the carrier repeats is one message. A number that texts
+//! can receive texts, whatever a carrier said before (rule 12).
 //! STOP, START and HELP are messages like any other, and change what is known of the number (rule 13). The carrier
 //! answers them; nothing goes out from here.
 
@@ -22,9 +23,10 @@ use crate::model::{Spoken, plan_keywords};
 use crate::push::Pusher;
 use crate::store::conversations::{load_homes, record_activity, record_changes};
 use crate::store::licenses::{self, FeedRange, Subject};
+use crate::store::media;
 use crate::store::messages::{self, NewMessage};
 use crate::store::unmatched::{self, Unmatched};
-use crate::store::{consents, textless};
+use crate::store::{blocked, consents, links, textless};
 
 #[derive(Debug)]
 pub(crate) struct MessageReceived {
@@ -108,21 +110,36 @@ impl Handler for MessageReceived {
                 apart.push(keep_apart(arrival));
             }
         }
+        let blocked =
+            blocked::list_blocked(tx, &apart.iter().filter_map(sender).collect()).await.map_err(not_applied)?;
+        let all = apart.len();
+        apart.retain(|each| !sender(each).is_some_and(|sender| blocked.contains(&sender)));
+        metrics::counter!("conversations_blocked_total").increment((all - apart.len()) as u64);
         metrics::counter!("conversations_unmatched_total").increment(apart.len() as u64);
         let kept = unmatched::record(tx, &apart).await.map_err(not_applied)?;
+        let told: BTreeSet<LicenseId> = apart
+            .iter()
+            .filter(|each| kept.contains(&(each.carrier.clone(), each.carrier_message_id.clone())))
+            .filter_map(|each| each.license_id.clone())
+            .collect();
         if !proven.is_empty() {
             textless::remove(tx, &proven, None).await.map_err(not_applied)?;
         }
-        if new.is_empty() && said.is_empty() {
-            return Ok(Vec::new());
-        }
         record_changes(tx, &homes.changes, now).await.map_err(not_applied)?;
-        let unseen = messages::record_new(tx, &new).await.map_err(not_applied)?;
-        new.retain(|each| unseen.contains(&each.message_id));
-        // What the carrier repeats was heard before.
+        flipped.append(&mut links::follow_changes(tx, &homes.changes, now).await.map_err(not_applied)?);
+        if !new.is_empty() {
+            let unseen = messages::record_new(tx, &new).await.map_err(not_applied)?;
+            new.retain(|each| unseen.contains(&each.message_id));
+            media::record(tx, &new).await.map_err(not_applied)?;
+        }
+        // What the carrier repeats was heard before. What is wanted at a number counts also when it is blocked.
+        let unseen: BTreeSet<Id<Message>> = new.iter().map(|each| each.message_id).collect();
         said.retain(|each| match each.message_id {
             Some(id) => unseen.contains(&id),
-            None => kept.contains(&(each.event.carrier.clone(), each.event.carrier_message_id.clone())),
+            None => {
+                kept.contains(&(each.event.carrier.clone(), each.event.carrier_message_id.clone()))
+                    || blocked.contains(&(each.spoken.license_id.clone(), each.spoken.number))
+            }
         });
         let heard = plan_keywords(&mut homes, said.into_iter().map(|each| each.spoken).collect());
         consents::record(tx, &heard.changes).await.map_err(not_applied)?;
@@ -135,11 +152,16 @@ impl Handler for MessageReceived {
         for (license_id, conversation_id) in flipped {
             locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
         }
-        let seqs = locked.record_messages(&new);
-        record_activity(tx, &new, &seqs).await.map_err(not_applied)?;
+        if !new.is_empty() {
+            let seqs = locked.record_messages(&new);
+            record_activity(tx, &new, &seqs).await.map_err(not_applied)?;
+        }
         for line in &heard.lines {
             let subject = Subject::ConversationEvent(line.conversation_id, line.event_id);
             locked.record(&line.license_id, subject, line.occurred_at);
+        }
+        for license_id in told {
+            locked.record(&license_id, Subject::UnmatchedUpdated, now);
         }
         locked.write(tx).await.map_err(not_applied)
     }
@@ -156,7 +178,7 @@ fn message(arrival: &Arrival<'_>, license_id: &LicenseId, conversation_id: Id<Co
         conversation_id,
         direction: Direction::Inbound,
         body: arrival.event.body.clone(),
-        media: media(arrival.event),
+        media: media_of(arrival.event),
         from: Some(arrival.from),
         to: arrival.to,
         manager: None,
@@ -184,18 +206,30 @@ fn listen<'a>(arrival: &Arrival<'a>, message: Option<&NewMessage>) -> Option<Sai
 
 fn keep_apart(arrival: Arrival<'_>) -> Unmatched {
     Unmatched {
+        id: Id::new(),
         carrier: arrival.event.carrier.clone(),
         carrier_message_id: arrival.event.carrier_message_id.clone(),
         license_id: arrival.license_id,
         from: arrival.from,
         to: arrival.to,
         body: arrival.event.body.clone(),
-        media: media(arrival.event),
+        media: media_of(arrival.event),
         received_at: arrival.received_at,
     }
 }
 
-fn media(event: &ingest::MessageReceived) -> Vec<wire::Media> {
+/// Who sent it, as a license sees it.
+fn sender(apart: &Unmatched) -> Option<(LicenseId, PhoneNumber)> {
+    Some((apart.license_id.clone()?, apart.from))
+}
+
+fn media_of(event: &ingest::MessageReceived) -> Vec<wire::Media> {
     let media = event.media.iter();
-    media.map(|each| wire::Media { url: each.url.clone(), content_type: each.content_type.clone() }).collect()
+    media
+        .map(|each| wire::Media {
+            url: each.url.clone(),
+            content_type: each.content_type.clone(),
+            ..Default::default()
+        })
+        .collect()
 }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use bus::{Classify, HandleError, Handler, Received};
 use chrono::{DateTime, Utc};
-use domain::{ConsentSource, Conversation, Id, LicenseId, Message, PhoneNumber};
+use domain::{Batch, ConsentSource, Conversation, Id, LicenseId, Message, PhoneNumber};
 use proto::{Event, dispatch, from_timestamp, ingest};
 use sqlx::PgTransaction;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use super::not_applied;
 use crate::model::{ConsentChange, KnownConsent, Report, decide_consent, plan_progress};
 use crate::push::Pusher;
 use crate::store::licenses::{self, FeedRange, Locked, Subject};
-use crate::store::{StoreError, consents, conversations, messages, textless};
+use crate::store::{StoreError, batches, consents, conversations, messages, textless};
 
 /// An event that says something about a message.
 pub(crate) trait Reporting: Event + Clone {
@@ -94,6 +94,8 @@ async fn apply(tx: &mut PgTransaction<'_>, reports: &[Report]) -> Result<Vec<Fee
     let mut shown = Vec::new();
     let mut textless = BTreeMap::new();
     let mut opted_out = BTreeMap::new();
+    // Whose counts are others now.
+    let mut moved_on: BTreeSet<(LicenseId, Id<Batch>)> = BTreeSet::new();
     for report in reports {
         let Some(message) = followed.get_mut(&report.message_id) else { continue };
         let Some(after) = plan_progress(&message.known, report) else { continue };
@@ -103,6 +105,9 @@ async fn apply(tx: &mut PgTransaction<'_>, reports: &[Report]) -> Result<Vec<Fee
         }
         if after.shows_opted_out() && !message.known.shows_opted_out() {
             opted_out.insert((message.license_id.clone(), message.to), (message.conversation_id, report.occurred_at));
+        }
+        if after.status != message.known.status {
+            moved_on.extend(message.batch_id.map(|batch_id| (message.license_id.clone(), batch_id)));
         }
         message.known = after;
         // Several reports of one batch show as one change.
@@ -121,6 +126,9 @@ async fn apply(tx: &mut PgTransaction<'_>, reports: &[Report]) -> Result<Vec<Fee
             let subject = Subject::MessageUpdated(message.conversation_id, message_id);
             locked.record(&message.license_id, subject, occurred_at);
         }
+    }
+    if !moved_on.is_empty() {
+        batches::mark_changed(tx, &moved_on.into_iter().collect::<Vec<_>>()).await?;
     }
     if !textless.is_empty() {
         let new = textless::record(tx, &textless).await?;

@@ -109,6 +109,11 @@ impl Homes {
         self.numbers.get(&(license_id.clone(), number))?.open.as_ref().map(|open| open.conversation_id)
     }
 
+    /// To whom the number belongs, those who have it longest first.
+    pub(crate) fn list_tied(&self, license_id: &LicenseId, number: PhoneNumber) -> &[TiedPerson] {
+        self.numbers.get(&(license_id.clone(), number)).map(|state| state.tied.as_slice()).unwrap_or_default()
+    }
+
     /// To whom the number belongs, and the conversation with them, if one is open.
     pub(crate) fn find_people(
         &self,
@@ -127,6 +132,11 @@ impl Homes {
         state.open.as_ref().is_some_and(|open| {
             open.conversation_id == id && state.tied.iter().any(|person| open.people.contains(&person.person_id))
         })
+    }
+
+    /// The conversation that a message to the number would go on with. `None`: it would open one.
+    pub(crate) fn find_going_on(&self, license_id: &LicenseId, number: PhoneNumber) -> Option<Id<Conversation>> {
+        self.find_open(license_id, number).filter(|id| self.is_tied(license_id, number, *id))
     }
 
     /// The conversation that a message to the number would go on with, if that has a message after this feed position.

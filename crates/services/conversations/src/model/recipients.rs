@@ -1,11 +1,12 @@
-//! Who gets a message of one send: every recipient either a number or a rejection with a code (rules 9, 10, 12, 13).
+//! Who gets which message of one send: every recipient either a number and its text or a rejection with a code (rules 9,
+//! 10, 12, 13).
 
 use std::collections::{HashMap, HashSet};
 
 use domain::{Conversation, Id, LicenseId, PersonId, PhoneNumber};
 use serde::{Deserialize, Serialize};
 
-use super::{CANNOT_RECEIVE_SMS, Homes, RECIPIENT_OPTED_OUT};
+use super::{CANNOT_RECEIVE_SMS, Filled, Homes, RECIPIENT_OPTED_OUT, Text, TiedPerson};
 
 /// A recipient as the caller names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,43 +38,92 @@ pub(crate) struct Rejection {
     pub moved_on: Option<Id<Conversation>>,
 }
 
-/// Decides for each recipient, in order. A number that is named twice gets one message (rule 10). With `last_seen`, the
-/// feed position that the manager has seen, nothing goes into a conversation that has a message after it.
-pub(crate) fn decide_numbers(
+/// What is written to everybody, and what fills it in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wording<'a> {
+    pub text: &'a Text,
+    /// Empty where the text does not name it.
+    pub company: &'a str,
+}
+
+/// A recipient that gets a message.
+#[derive(Debug, Clone)]
+pub(crate) struct AcceptedRecipient {
+    /// Its place among the recipients.
+    pub position: usize,
+    pub number: PhoneNumber,
+    pub filled: Filled,
+}
+
+/// Decides for each recipient, in order. A number that is named twice gets one message, filled in for the first who is
+/// named (rule 10). With `last_seen`, the feed position that the manager has seen, nothing goes into a conversation that
+/// has a message after it.
+pub(crate) fn decide_recipients(
     license_id: &LicenseId,
     recipients: &[Recipient],
     resolved: &ResolvedRecipients,
     homes: &Homes,
     last_seen: Option<i64>,
-) -> (Vec<PhoneNumber>, Vec<Rejection>) {
+    wording: Wording<'_>,
+) -> (Vec<AcceptedRecipient>, Vec<Rejection>) {
     let mut accepted = Vec::with_capacity(recipients.len());
     let mut rejected = Vec::new();
     let mut named = HashSet::with_capacity(recipients.len());
-    for recipient in recipients {
+    for (position, recipient) in recipients.iter().enumerate() {
         let decision = decide_number(license_id, recipient, resolved, homes);
         let moved_on =
             decision.ok().zip(last_seen).and_then(|(number, seen)| homes.find_moved_on(license_id, number, seen));
         let decision = match moved_on {
             Some(_) => Err(MOVED_ON),
-            None => decision.and_then(|number| if named.insert(number) { Ok(number) } else { Err(DUPLICATE) }),
+            None => decision.and_then(|number| {
+                if named.contains(&number) {
+                    return Err(DUPLICATE);
+                }
+                let filled = fill(license_id, recipient, number, homes, wording)?;
+                named.insert(number);
+                Ok((number, filled))
+            }),
         };
         match decision {
-            Ok(number) => accepted.push(number),
-            Err((code, detail)) => {
-                rejected.push(Rejection {
-                    recipient: recipient.clone(),
-                    code: code.to_owned(),
-                    detail: detail.to_owned(),
-                    moved_on,
-                });
-            }
+            Ok((number, filled)) => accepted.push(AcceptedRecipient { position, number, filled }),
+            Err(reason) => rejected.push(Rejection { moved_on, ..Rejection::new(recipient, reason) }),
         }
     }
     (accepted, rejected)
 }
 
-type Reason = (&'static str, &'static str);
+/// The text for a person is that person's, in a conversation everybody's to whom the number belongs.
+fn fill(
+    license_id: &LicenseId,
+    recipient: &Recipient,
+    number: PhoneNumber,
+    homes: &Homes,
+    wording: Wording<'_>,
+) -> Result<Filled, Reason> {
+    let tied = if wording.text.has_fields() { homes.list_tied(license_id, number) } else { &[] };
+    let is_meant = |person: &&TiedPerson| match recipient {
+        Recipient::PersonId(id) => person.person_id == *id,
+        Recipient::ConversationId(_) | Recipient::UnknownConversation(_) => true,
+    };
+    let names: Vec<&str> = tied.iter().filter(is_meant).map(|person| person.name.as_str()).collect();
+    // It was a text before: with the fields filled in it can only be too long.
+    wording.text.fill(&names, wording.company).map_err(|_| TOO_LONG)
+}
 
+/// Code and sentence.
+pub(crate) type Reason = (&'static str, &'static str);
+
+impl Rejection {
+    pub(crate) fn new(recipient: &Recipient, (code, detail): Reason) -> Self {
+        Self { recipient: recipient.clone(), code: code.to_owned(), detail: detail.to_owned(), moved_on: None }
+    }
+}
+
+/// Of a scheduled send when it is due: a send of now is refused whole.
+pub(crate) const COMPANY_NAME_UNKNOWN: Reason =
+    ("company_name_unknown", "The text names the company, and the company's name is not known.");
+/// Of a scheduled send that our own database does not take.
+pub(crate) const CANNOT_BE_SENT: Reason = ("cannot_be_sent", "This send could not be carried out.");
 const NO_PERSON: Reason = ("person_not_found", "There is no such person.");
 const NO_PHONE: Reason = ("person_has_no_phone", "This person has no phone number.");
 const NO_CONVERSATION: Reason = ("conversation_not_found", "There is no such conversation.");
@@ -84,6 +134,8 @@ const TEXTLESS: Reason =
     (CANNOT_RECEIVE_SMS, "This number cannot receive text messages: it is a landline or the like.");
 const MOVED_ON: Reason =
     ("conversation_moved_on", "There are messages in this conversation that you have not seen. Send again to insist.");
+const TOO_LONG: Reason =
+    ("body_too_long", "With its merge fields filled in for this recipient the text is longer than can be sent.");
 const DUPLICATE: Reason = ("duplicate_recipient", "Another recipient of this send has the same number.");
 
 fn decide_number(
@@ -114,6 +166,8 @@ fn decide_number(
 
 #[cfg(test)]
 mod tests {
+    use domain::{MessageBody, PersonKind};
+
     use super::*;
 
     #[test]
@@ -137,8 +191,12 @@ mod tests {
             Recipient::ConversationId(Id::new()),
             Recipient::UnknownConversation("x".to_owned()),
         ];
-        let (accepted, rejected) = decide_numbers(&license, &recipients, &resolved, &Homes::default(), None);
-        assert_eq!(accepted, vec![number]);
+        let body = MessageBody::parse("hello").unwrap();
+        let wording = Wording { text: &Text::parse(&body).unwrap(), company: "" };
+        let (accepted, rejected) =
+            decide_recipients(&license, &recipients, &resolved, &Homes::default(), None, wording);
+        let numbers: Vec<_> = accepted.iter().map(|each| (each.position, each.number)).collect();
+        assert_eq!(numbers, vec![(0, number)]);
         let codes: Vec<_> = rejected.iter().map(|rejection| rejection.code.as_str()).collect();
         assert_eq!(
             codes,
@@ -150,5 +208,30 @@ mod tests {
                 "conversation_not_found"
             ]
         );
+    }
+
+    #[test]
+    fn of_two_people_who_share_a_number_the_first_whose_text_fits_is_addressed() {
+        let license = LicenseId::parse("acme").unwrap();
+        let number = PhoneNumber::parse("+14155550123").unwrap();
+        let person = |id: &str| PersonId::parse(id).unwrap();
+        let long = "n".repeat(200);
+        let mut homes = Homes::default();
+        for (id, name) in [("ann", "Ann"), ("bob", "Bob"), ("long", &*long)] {
+            let tied = TiedPerson { person_id: person(id), kind: PersonKind::Tenant, name: name.to_owned() };
+            homes.add_tied(license.clone(), number, tied);
+        }
+        let resolved = ResolvedRecipients {
+            people: ["ann", "bob", "long"].map(|id| (person(id), Some(number))).into(),
+            conversations: HashMap::new(),
+        };
+        let body = MessageBody::parse(format!("{{{{person.name}}}}{}", "x".repeat(1_500))).unwrap();
+        let wording = Wording { text: &Text::parse(&body).unwrap(), company: "" };
+        let recipients = ["long", "bob", "ann"].map(|id| Recipient::PersonId(person(id)));
+        let (accepted, rejected) = decide_recipients(&license, &recipients, &resolved, &homes, None, wording);
+        assert!(accepted[0].filled.body.as_str().starts_with("Bobx"));
+        assert_eq!((accepted.len(), accepted[0].position), (1, 1));
+        let codes: Vec<_> = rejected.iter().map(|rejection| rejection.code.as_str()).collect();
+        assert_eq!(codes, ["body_too_long", "duplicate_recipient"]);
     }
 }

@@ -5,15 +5,15 @@ use chassis::Fault;
 use domain::LicenseId;
 use proto::conversations::conversations_service_server::ConversationsService;
 use proto::conversations::{
-    Conversation, GetConversationRequest, GetMessageRequest, ListConversationEventsRequest,
-    ListConversationEventsResponse, ListConversationsRequest, ListConversationsResponse, ListMessagesRequest,
-    ListMessagesResponse, MarkReadRequest, Message, PutConsentRequest, ReadState, SendMessagesRequest,
-    SendMessagesResponse,
+    Conversation, DeleteConversationRequest, DeletionReceipt, GetConversationRequest, GetMessageRequest,
+    ListConversationEventsRequest, ListConversationEventsResponse, ListConversationsRequest, ListConversationsResponse,
+    ListMessagesRequest, ListMessagesResponse, MarkReadRequest, Message, PutConsentRequest, ReadState,
+    SendMessagesRequest, SendMessagesResponse,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Context, consent, page_of, parse_license_id, parse_limit, reading, send};
+use super::{Context, consent, deletion, page_of, parse_license_id, parse_limit, reading, send};
 use crate::error;
 use crate::store::{conversations, messages};
 
@@ -69,6 +69,13 @@ impl ConversationsService for Context {
         };
         consent::put_consent(self, request).await?;
         Ok(Response::new(reading::get_conversation(self, &shown).await?))
+    }
+
+    async fn delete_conversation(
+        &self,
+        request: Request<DeleteConversationRequest>,
+    ) -> Result<Response<DeletionReceipt>, Status> {
+        Ok(Response::new(deletion::delete_conversation(self, request.into_inner()).await?))
     }
 
     async fn mark_read(&self, request: Request<MarkReadRequest>) -> Result<Response<ReadState>, Status> {

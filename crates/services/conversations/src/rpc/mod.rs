@@ -1,26 +1,43 @@
 //! The gRPC calls: parse, decide, store, answer.
 
+mod batches;
+mod blocked;
 mod calls;
 mod consent;
 mod conversations;
 mod cursor;
+mod deletion;
 mod feed;
+mod media;
 mod people;
+mod preview;
 mod reading;
+mod scheduled;
+mod search;
 mod send;
+mod send_answer;
+mod send_request;
+mod unmatched;
 
 use bus::Relay;
 use chassis::{Clock, Fault};
 use domain::LicenseId;
+use proto::conversations::batches_service_server::BatchesServiceServer;
 use proto::conversations::calls_service_server::CallsServiceServer;
 use proto::conversations::conversations_service_server::ConversationsServiceServer;
 use proto::conversations::feed_service_server::FeedServiceServer;
+use proto::conversations::media_service_server::MediaServiceServer;
 use proto::conversations::people_service_server::PeopleServiceServer;
+use proto::conversations::scheduled_service_server::ScheduledServiceServer;
+use proto::conversations::search_service_server::SearchServiceServer;
+use proto::conversations::unmatched_service_server::UnmatchedServiceServer;
 use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::config::PhoneNumberSettings;
+use crate::erase::Eraser;
 use crate::error;
+use crate::objects::Objects;
 use crate::push::Pusher;
 use crate::store::StoreError;
 
@@ -34,7 +51,9 @@ pub(crate) struct Context {
     pub clock: Clock,
     pub relay: Relay,
     pub pusher: Pusher,
+    pub eraser: Eraser,
     pub phone_numbers: PhoneNumberSettings,
+    pub objects: Objects,
 }
 
 pub(crate) fn routes(context: Context) -> Routes {
@@ -43,7 +62,16 @@ pub(crate) fn routes(context: Context) -> Routes {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     )
+    .add_service(
+        BatchesServiceServer::new(context.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES),
+    )
     .add_service(CallsServiceServer::new(context.clone()))
+    .add_service(MediaServiceServer::new(context.clone()))
+    .add_service(ScheduledServiceServer::new(context.clone()).max_encoding_message_size(MAX_MESSAGE_BYTES))
+    .add_service(SearchServiceServer::new(context.clone()))
+    .add_service(UnmatchedServiceServer::new(context.clone()))
     .add_service(PeopleServiceServer::new(context.clone()))
     .add_service(FeedServiceServer::new(context).max_encoding_message_size(MAX_MESSAGE_BYTES))
 }

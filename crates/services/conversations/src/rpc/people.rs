@@ -17,12 +17,12 @@ use crate::error;
 use crate::model::{Details, Put, plan_people};
 use crate::store::licenses::{self, Subject};
 use crate::store::people::{self, Filter, Place};
-use crate::store::{StoreError, conversations};
+use crate::store::{StoreError, conversations, links};
 
 /// In one call.
 const MAX_PEOPLE: usize = 1_000;
 /// Numbers of one person.
-const MAX_PHONES: usize = 20;
+pub(super) const MAX_PHONES: usize = 20;
 /// Characters of a search.
 const MAX_QUERY: usize = 100;
 
@@ -98,8 +98,8 @@ async fn record(context: &Context, license_id: &LicenseId, puts: Vec<(PersonId, 
     }
     people::record_people(&mut tx, license_id, &plan.changed, now).await?;
     let numbers = plan.changed.iter().map(|(person_id, details)| (person_id, details.numbers.as_slice()));
-    people::record_ties(&mut tx, license_id, numbers, now).await?;
     let moved: Vec<_> = plan.moved.iter().map(|(person_id, number)| (person_id, *number)).collect();
+    people::record_ties(&mut tx, license_id, numbers, &moved, now).await?;
     show_changes(context, tx, locked, license_id, plan.changed.keys(), &moved, now).await?;
     Ok(plan.puts)
 }
@@ -118,8 +118,11 @@ async fn show_changes(
     for person_id in changed {
         locked.record(license_id, Subject::PersonUpdated(person_id.clone()), now);
     }
-    for conversation_id in conversations::list_of_ties(&mut tx, license_id, moved).await? {
-        locked.record(license_id, Subject::ConversationUpdated(conversation_id), now);
+    let turned = conversations::list_of_ties(&mut tx, license_id, moved).await?;
+    let mut shown = links::follow_ties(&mut tx, license_id, &turned, now).await?;
+    shown.extend(turned.into_iter().map(|id| (license_id.clone(), id)));
+    for (license_id, conversation_id) in shown {
+        locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
     }
     let ranges = locked.write(&mut tx).await?;
     tx.commit().await.map_err(StoreError::from)?;
@@ -144,8 +147,8 @@ async fn delete_person(context: &Context, request: DeletePersonRequest) -> Resul
     let before = people::load_details(&mut tx, &license_id, [&person_id]).await?;
     let Some(known) = before.get(&person_id) else { return Ok(()) };
     people::remove_person(&mut tx, &license_id, &person_id).await?;
-    people::record_ties(&mut tx, &license_id, [(&person_id, &[][..])], now).await?;
     let moved: Vec<_> = known.numbers.iter().map(|number| (&person_id, *number)).collect();
+    people::record_ties(&mut tx, &license_id, [(&person_id, &[][..])], &moved, now).await?;
     show_changes(context, tx, locked, &license_id, [&person_id], &moved, now).await
 }
 
@@ -207,7 +210,7 @@ fn parse_kind(text: &str) -> Result<PersonKind, Fault> {
 /// The numbers in their order; one that is named twice counts once. Fictional ones need the development switch.
 fn parse_phones(phones: &[String], allow_fictional: bool) -> Result<Vec<PhoneNumber>, Fault> {
     if phones.len() > MAX_PHONES {
-        return Err(Fault::invalid("phones", "too_many", format!("A person has at most {MAX_PHONES} phone numbers.")));
+        return Err(error::too_many_phones(MAX_PHONES));
     }
     let mut numbers: Vec<PhoneNumber> = Vec::with_capacity(phones.len());
     for (index, phone) in phones.iter().enumerate() {

@@ -166,7 +166,7 @@ fn find_manager(manager_id: &str) -> Result<Option<ManagerId>, Fault> {
 }
 
 /// PostgreSQL stores no zero character, so no text has one.
-fn parse_query(query: &str) -> Result<(), Fault> {
+pub(super) fn parse_query(query: &str) -> Result<(), Fault> {
     if query.chars().count() <= MAX_QUERY && !query.contains('\0') {
         return Ok(());
     }

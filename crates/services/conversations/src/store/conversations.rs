@@ -57,11 +57,15 @@ pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, P
         homes.add_tied(license_id, number, person);
     }
     let open = sqlx::query!(
-        r#"select c.license_id, c.number, c.conversation_id, c.last_message_seq, array_agg(p.person_id) as "people!"
+        // There is one at most. The limit says so to the planner, which else, before it knows the tables, reads all of them
+        // for each number.
+        r#"select open.license_id, open.number, open.conversation_id, open.last_message_seq,
+             array(select p.person_id from conversation_people p
+                   where p.license_id = open.license_id and p.conversation_id = open.conversation_id) as "people!"
            from unnest($1::text[], $2::text[]) as wanted (license_id, number)
-           join conversations c on c.license_id = wanted.license_id and c.number = wanted.number and c.closed_at is null
-           join conversation_people p on p.license_id = c.license_id and p.conversation_id = c.conversation_id
-           group by c.license_id, c.number, c.conversation_id, c.last_message_seq"#,
+           cross join lateral (
+             select * from conversations c
+             where c.license_id = wanted.license_id and c.number = wanted.number and c.closed_at is null limit 1) open"#,
         &license_ids,
         &numbers,
     )
@@ -280,9 +284,17 @@ pub(crate) async fn load(
                   ) as "textless!",
                   k.opted_out as "opted_out?", k.source as "consent_source?", k.manager_id as "consent_manager_id?",
                   k.manager_name as "consent_manager_name?", k.reason as "consent_reason?",
-                  k.changed_at as "consent_changed_at?"
+                  k.changed_at as "consent_changed_at?",
+                  (select newer_id from conversation_links link
+                   where link.license_id = c.license_id and link.older_id = c.conversation_id) as "newer_id?",
+                  array(select older_id from conversation_links link
+                        where link.license_id = c.license_id and link.newer_id = c.conversation_id
+                        order by older_id desc limit 20) as "older_ids!"
            from unnest($1::text[], $2::uuid[]) as wanted (license_id, conversation_id)
-           join conversations c on c.license_id = wanted.license_id and c.conversation_id = wanted.conversation_id
+           -- The limit says to the planner that a key leads to one row. Else, with old statistics, it reads all of the license.
+           cross join lateral (
+             select * from conversations each
+             where each.license_id = wanted.license_id and each.conversation_id = wanted.conversation_id limit 1) as c
            -- What a number's next people want is not for the conversation of those who had it before.
            left join consents k on k.license_id = c.license_id and k.number = c.number and c.closed_at is null"#,
         &license_ids,
@@ -323,21 +335,27 @@ pub(crate) async fn load(
             opened_at: Some(to_timestamp(row.opened_at)),
             consent,
             unread: 0,
+            newer_conversation_id: row.newer_id.filter(|_| !row.tied).map(|id| id.to_string()),
+            older_conversation_ids: row.older_ids.iter().map(ToString::to_string).collect(),
         };
         (row.conversation_id, conversation)
     });
     Ok(conversations.collect())
 }
 
-async fn load_people(
+/// The people of conversations as clients see them, by conversation.
+pub(crate) async fn load_people(
     db: &mut PgConnection,
     license_ids: &[String],
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Vec<wire::ConversationPerson>>> {
     let rows = sqlx::query!(
+        // The offset keeps the planner from walking over the people of all conversations, which looks cheap with old statistics.
         "select p.conversation_id, p.person_id, p.kind, p.name
          from unnest($1::text[], $2::uuid[]) as wanted (license_id, conversation_id)
-         join conversation_people p on p.license_id = wanted.license_id and p.conversation_id = wanted.conversation_id
+         cross join lateral (
+           select * from conversation_people each
+           where each.license_id = wanted.license_id and each.conversation_id = wanted.conversation_id offset 0) as p
          order by p.name, p.person_id",
         license_ids,
         ids,

@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::licenses::FeedRange;
 use super::reading::MarkKey;
-use super::{Result, calls, consents, conversations, messages, people, reading, stored};
+use super::{
+    Result, batches, calls, consents, conversations, deletions, messages, people, reading, scheduled, stored, unmatched,
+};
 
 /// Entries older than this are swept; who was away longer starts over.
 pub(crate) const RETENTION: chrono::TimeDelta = chrono::TimeDelta::days(7);
@@ -26,6 +28,7 @@ struct Row {
     person_id: Option<String>,
     call_id: Option<Uuid>,
     event_id: Option<Uuid>,
+    send_id: Option<Uuid>,
     manager_id: Option<String>,
     occurred_at: DateTime<Utc>,
 }
@@ -45,7 +48,7 @@ pub(crate) async fn load(db: &mut PgConnection, ranges: &[FeedRange]) -> Result<
     let rows = sqlx::query_as!(
         Row,
         "select feed.license_id, seq, kind, conversation_id, message_id, person_id, call_id, event_id,
-                manager_id, occurred_at
+                send_id, manager_id, occurred_at
          from unnest($1::text[], $2::bigint[], $3::bigint[]) as wanted (license_id, first, last)
          join feed on feed.license_id = wanted.license_id and feed.seq between wanted.first and wanted.last
          order by feed.license_id, seq",
@@ -66,6 +69,8 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
     let mut event_ids = Vec::new();
     let mut mark_keys = Vec::new();
     let mut license_ids = Vec::new();
+    let (mut batch_ids, mut scheduled_ids, mut deleted_ids) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unmatched_of = Vec::new();
     for row in &rows {
         let license_id = stored(LicenseId::parse(row.license_id.as_str()), "license id")?;
         match row.kind.as_str() {
@@ -74,12 +79,16 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
             "conversation.event" => event_ids.extend(row.event_id.map(|id| (license_id, id))),
             "conversation.updated" => conversation_ids.extend(row.conversation_id.map(|id| (license_id, id))),
             "read.updated" => mark_keys.extend(row.mark_key()),
+            "conversation.deleted" => deleted_ids.extend(row.conversation_id.map(|id| (license_id, id))),
+            "batch.updated" => batch_ids.extend(row.send_id.map(|id| (license_id, id))),
+            "scheduled.updated" => scheduled_ids.extend(row.send_id.map(|id| (license_id, id))),
+            "unmatched.updated" => unmatched_of.push(license_id),
             "person.updated" => person_ids.extend(row.person_id.clone().map(|id| (license_id, id))),
             _ => message_ids.extend(row.message_id.map(|id| (license_id, id))),
         }
     }
     // A busy message stands in many entries: it is read once.
-    for ids in [&mut message_ids, &mut conversation_ids, &mut call_ids] {
+    for ids in [&mut message_ids, &mut conversation_ids, &mut call_ids, &mut batch_ids, &mut scheduled_ids] {
         ids.sort_unstable();
         ids.dedup();
     }
@@ -92,6 +101,10 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
     let people = if person_ids.is_empty() { HashMap::new() } else { people::load(&mut *db, &person_ids).await? };
     let calls = if call_ids.is_empty() { HashMap::new() } else { calls::load(&mut *db, &call_ids).await? };
     let lines = if event_ids.is_empty() { HashMap::new() } else { consents::load_lines(&mut *db, &event_ids).await? };
+    let batches = batches::load(&mut *db, &batch_ids).await?;
+    let scheduled = scheduled::load(&mut *db, &scheduled_ids).await?;
+    let deletions = deletions::load(&mut *db, &deleted_ids).await?;
+    let unmatched = unmatched::count(&mut *db, &unmatched_of).await?;
     let marks = reading::load_states(&mut *db, &mark_keys).await?;
     let licenses = if license_ids.is_empty() { HashMap::new() } else { load_licenses(db, &license_ids).await? };
     let entries = rows.into_iter().map(|row| {
@@ -114,6 +127,18 @@ async fn with_content(db: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<wire:
             }
             "call.updated" => row.call_id.and_then(|id| calls.get(&id)).cloned().map(Content::CallUpdated),
             "conversation.event" => row.event_id.and_then(|id| lines.get(&id)).cloned().map(Content::ConversationEvent),
+            "conversation.deleted" => {
+                let receipt = row.conversation_id.and_then(|id| deletions.get(&id)).cloned();
+                receipt
+                    .map(|receipt| Content::ConversationDeleted(wire::ConversationDeleted { receipt: Some(receipt) }))
+            }
+            "batch.updated" => row.send_id.and_then(|id| batches.get(&id)).cloned().map(Content::BatchUpdated),
+            "scheduled.updated" => {
+                row.send_id.and_then(|id| scheduled.get(&id)).cloned().map(Content::ScheduledUpdated)
+            }
+            "unmatched.updated" => unmatched
+                .get(&row.license_id)
+                .map(|messages| Content::UnmatchedUpdated(wire::UnmatchedUpdated { messages: *messages })),
             "read.updated" => row.mark_key().and_then(|key| {
                 let state = marks.get(&key).cloned()?;
                 Some(Content::ReadUpdated(wire::ReadUpdated { manager_id: key.1, state: Some(state) }))

@@ -26,13 +26,15 @@ pub(crate) struct Answer {
     pub request_hash: Vec<u8>,
     pub batch_id: Option<Uuid>,
     pub message_ids: Vec<Uuid>,
+    /// Of a send that was kept for later.
+    pub scheduled_id: Option<Uuid>,
     pub rejected: Vec<Rejection>,
 }
 
 /// The first answer to this key. The license is locked, so a request under way has ended.
 pub(crate) async fn find(tx: &mut Tx<'_>, key: Key<'_>) -> Result<Option<Answer>> {
     let row = sqlx::query!(
-        r#"select request_hash, batch_id, message_ids, rejected as "rejected: Json<Vec<Rejection>>"
+        r#"select request_hash, batch_id, message_ids, scheduled_id, rejected as "rejected: Json<Vec<Rejection>>"
            from idempotency where license_id = $1 and manager_id = $2 and key = $3"#,
         key.license_id.as_str(),
         key.manager_id.as_str(),
@@ -44,14 +46,16 @@ pub(crate) async fn find(tx: &mut Tx<'_>, key: Key<'_>) -> Result<Option<Answer>
         request_hash: row.request_hash,
         batch_id: row.batch_id,
         message_ids: row.message_ids,
+        scheduled_id: row.scheduled_id,
         rejected: row.rejected.0,
     }))
 }
 
 pub(crate) async fn record(tx: &mut Tx<'_>, key: Key<'_>, answer: &Answer, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "insert into idempotency (license_id, manager_id, key, request_hash, batch_id, message_ids, rejected, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into idempotency (license_id, manager_id, key, request_hash, batch_id, message_ids, rejected, created_at,
+           scheduled_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         key.license_id.as_str(),
         key.manager_id.as_str(),
         key.chosen,
@@ -60,6 +64,7 @@ pub(crate) async fn record(tx: &mut Tx<'_>, key: Key<'_>, answer: &Answer, now: 
         &answer.message_ids,
         Json(&answer.rejected) as _,
         now,
+        answer.scheduled_id,
     )
     .execute(&mut **tx)
     .await?;

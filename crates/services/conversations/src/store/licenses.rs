@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Call, CompanyName, Conversation, ConversationEvent, Direction, Id, LicenseId, ManagerId, Message, PersonId,
-    PhoneNumber,
+    Batch, Call, CompanyName, Conversation, ConversationEvent, Direction, Id, LicenseId, ManagerId, Message, PersonId,
+    PhoneNumber, ScheduledSend,
 };
 use uuid::Uuid;
 
@@ -25,6 +25,10 @@ pub(crate) enum Subject {
     CompanyUpdated,
     /// What this manager has read of the conversation. For nobody else.
     ReadUpdated(ManagerId, Id<Conversation>),
+    ConversationDeleted(Id<Conversation>),
+    BatchUpdated(Id<Batch>),
+    ScheduledUpdated(Id<ScheduledSend>),
+    UnmatchedUpdated,
 }
 
 /// Entries of one license: from `first` to `last`, both included.
@@ -46,7 +50,7 @@ pub(crate) struct Locked {
 struct LockedLicense {
     head_before: i64,
     head: i64,
-    /// Inbound messages that came with this transaction.
+    /// Inbound messages that came with this transaction, less those that went.
     inbound: i64,
 }
 
@@ -97,6 +101,28 @@ async fn select_for_update(tx: &mut Tx<'_>, names: &[String]) -> Result<Locked> 
     Ok(locked)
 }
 
+/// Locks a license, unless somebody else has it just now.
+pub(crate) async fn try_lock(tx: &mut Tx<'_>, license_id: &LicenseId) -> Result<Option<Locked>> {
+    let head = sqlx::query_scalar!(
+        "select feed_head from licenses where license_id = $1 for update skip locked",
+        license_id.as_str(),
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(head.map(|head| Locked {
+        licenses: BTreeMap::from([(license_id.clone(), LockedLicense::at(head))]),
+        entries: Vec::new(),
+    }))
+}
+
+/// What the company of a license is called. `None`: nobody has said yet.
+pub(crate) async fn find_company_name(tx: &mut Tx<'_>, license_id: &LicenseId) -> Result<Option<String>> {
+    let name = sqlx::query_scalar!("select company_name from licenses where license_id = $1", license_id.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(name.flatten())
+}
+
 /// Locks the licenses whose messages number is one of these *now*, and says whose each is.
 pub(crate) async fn lock_by_number(
     tx: &mut Tx<'_>,
@@ -139,15 +165,36 @@ impl Locked {
 
     /// Notes new messages, which clients see and inbound ones of which somebody has to read. Returns their positions.
     pub(crate) fn record_messages(&mut self, messages: &[NewMessage]) -> Vec<i64> {
+        self.record_messages_at(messages, |message| message.created_at)
+    }
+
+    /// The same of messages that may be old already. Entries are swept by their time: one that is older than those before
+    /// it would leave a gap.
+    pub(crate) fn record_late_messages(&mut self, messages: &[NewMessage], now: DateTime<Utc>) -> Vec<i64> {
+        self.record_messages_at(messages, |_| now)
+    }
+
+    fn record_messages_at(
+        &mut self,
+        messages: &[NewMessage],
+        occurred_at: impl Fn(&NewMessage) -> DateTime<Utc>,
+    ) -> Vec<i64> {
         let record = |message: &NewMessage| {
             if let (Direction::Inbound, Some(license)) = (message.direction, self.licenses.get_mut(&message.license_id))
             {
                 license.inbound += 1;
             }
             let subject = Subject::MessageCreated(message.conversation_id, message.message_id);
-            self.record(&message.license_id, subject, message.created_at)
+            self.record(&message.license_id, subject, occurred_at(message))
         };
         messages.iter().map(record).collect()
+    }
+
+    /// Inbound messages that are erased: nobody has to read them any more.
+    pub(crate) fn forget_inbound(&mut self, license_id: &LicenseId, messages: i32) {
+        if let Some(license) = self.licenses.get_mut(license_id) {
+            license.inbound -= i64::from(messages);
+        }
     }
 
     /// Writes the entries and the new heads. The last thing in a transaction.
@@ -171,11 +218,11 @@ impl Locked {
         sqlx::query!(
             "with entries as (
                insert into feed (license_id, seq, kind, conversation_id, message_id, person_id, call_id,
-                 manager_id, event_id, occurred_at)
+                 manager_id, event_id, send_id, occurred_at)
                select * from unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[], $6::text[],
-                 $7::uuid[], $8::text[], $9::uuid[], $10::timestamptz[]))
+                 $7::uuid[], $8::text[], $9::uuid[], $10::uuid[], $11::timestamptz[]))
              update licenses set feed_head = new.head, inbound_total = inbound_total + new.inbound
-             from unnest($11::text[], $12::bigint[], $13::bigint[]) as new (license_id, head, inbound)
+             from unnest($12::text[], $13::bigint[], $14::bigint[]) as new (license_id, head, inbound)
              where licenses.license_id = new.license_id",
             &columns.license_ids,
             &columns.seqs,
@@ -186,6 +233,7 @@ impl Locked {
             &columns.call_ids as _,
             &columns.manager_ids as _,
             &columns.event_ids as _,
+            &columns.send_ids as _,
             &columns.times,
             &names,
             &heads,
@@ -208,6 +256,7 @@ struct Columns {
     call_ids: Vec<Option<Uuid>>,
     manager_ids: Vec<Option<String>>,
     event_ids: Vec<Option<Uuid>>,
+    send_ids: Vec<Option<Uuid>>,
     times: Vec<DateTime<Utc>>,
 }
 
@@ -223,14 +272,20 @@ impl Columns {
             Subject::ConversationEvent(..) => "conversation.event",
             Subject::CompanyUpdated => "company.updated",
             Subject::ReadUpdated(..) => "read.updated",
+            Subject::ConversationDeleted(_) => "conversation.deleted",
+            Subject::BatchUpdated(_) => "batch.updated",
+            Subject::ScheduledUpdated(_) => "scheduled.updated",
+            Subject::UnmatchedUpdated => "unmatched.updated",
         };
         let (mut conversation_id, mut message_id, mut person_id, mut call_id) = (None, None, None, None);
-        let (mut manager_id, mut event_id) = (None, None);
+        let (mut manager_id, mut event_id, mut send_id) = (None, None, None);
         match &entry.subject {
             Subject::MessageCreated(conversation, message) | Subject::MessageUpdated(conversation, message) => {
                 (conversation_id, message_id) = (Some(conversation.uuid()), Some(message.uuid()));
             }
-            Subject::ConversationUpdated(conversation) => conversation_id = Some(conversation.uuid()),
+            Subject::ConversationUpdated(conversation) | Subject::ConversationDeleted(conversation) => {
+                conversation_id = Some(conversation.uuid());
+            }
             Subject::PersonUpdated(person) => person_id = Some(person.to_string()),
             Subject::CallUpdated(call) => call_id = Some(call.uuid()),
             Subject::ConversationEvent(conversation, event) => {
@@ -239,7 +294,9 @@ impl Columns {
             Subject::ReadUpdated(manager, conversation) => {
                 (manager_id, conversation_id) = (Some(manager.to_string()), Some(conversation.uuid()));
             }
-            Subject::NumberChanged | Subject::CompanyUpdated => {}
+            Subject::BatchUpdated(batch) => send_id = Some(batch.uuid()),
+            Subject::ScheduledUpdated(scheduled) => send_id = Some(scheduled.uuid()),
+            Subject::NumberChanged | Subject::CompanyUpdated | Subject::UnmatchedUpdated => {}
         }
         self.license_ids.push(entry.license_id.to_string());
         self.seqs.push(entry.seq);
@@ -250,6 +307,7 @@ impl Columns {
         self.call_ids.push(call_id);
         self.manager_ids.push(manager_id);
         self.event_ids.push(event_id);
+        self.send_ids.push(send_id);
         self.times.push(entry.occurred_at);
     }
 }

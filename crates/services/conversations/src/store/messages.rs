@@ -9,7 +9,7 @@ use proto::to_timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Result, Tx, stored};
+use super::{Result, Tx, media, stored};
 use crate::model::Known;
 
 /// A message that is about to exist.
@@ -41,7 +41,7 @@ pub(crate) async fn record_new(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Resu
     let directions: Vec<String> = messages.iter().map(|each| each.direction.to_string()).collect();
     let bodies: Vec<&str> = messages.iter().map(|each| each.body.as_str()).collect();
     // PostgreSQL has no arrays of unequal arrays: media travel as JSON and become arrays in the statement.
-    let media: Vec<serde_json::Value> = messages.iter().map(|each| media_json(&each.media)).collect();
+    let media: Vec<serde_json::Value> = messages.iter().map(media_of).collect();
     let from: Vec<Option<String>> =
         messages.iter().map(|each| each.from.map(|from| from.as_str().to_owned())).collect();
     let to: Vec<String> = messages.iter().map(|each| each.to.as_str().to_owned()).collect();
@@ -92,6 +92,17 @@ pub(crate) async fn record_new(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Resu
     Ok(new.into_iter().map(Id::from_uuid).collect())
 }
 
+/// The addresses of inbound media stand with the media themselves, in one place.
+fn media_of(message: &NewMessage) -> serde_json::Value {
+    let mut media = message.media.clone();
+    if message.direction == Direction::Inbound {
+        for each in &mut media {
+            each.url.clear();
+        }
+    }
+    media_json(&media)
+}
+
 pub(crate) fn media_json(media: &[wire::Media]) -> serde_json::Value {
     media.iter().map(|each| serde_json::json!({ "url": each.url, "type": each.content_type })).collect()
 }
@@ -102,13 +113,14 @@ pub(crate) struct Followed {
     pub license_id: LicenseId,
     pub conversation_id: Id<Conversation>,
     pub to: PhoneNumber,
+    pub batch_id: Option<Id<Batch>>,
     pub known: Known,
 }
 
 /// What is known of outbound messages, which nobody else moves on until the end of the transaction.
 pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<Id<Message>, Followed>> {
     let rows = sqlx::query!(
-        "select license_id, message_id, conversation_id, to_number, status, from_number, carrier,
+        "select license_id, message_id, conversation_id, to_number, batch_id, status, from_number, carrier,
                 carrier_message_id, segments, error_code, error_detail, sent_at, delivered_at
          from messages where message_id = any($1) and direction = 'outbound'
          order by license_id, message_id for update",
@@ -132,7 +144,8 @@ pub(crate) async fn load_known(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<HashMap<
         let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
         let conversation_id = Id::from_uuid(row.conversation_id);
         let to = stored(PhoneNumber::from_e164(&row.to_number), "number")?;
-        followed.insert(Id::from_uuid(row.message_id), Followed { license_id, conversation_id, to, known });
+        let batch_id = row.batch_id.map(Id::from_uuid);
+        followed.insert(Id::from_uuid(row.message_id), Followed { license_id, conversation_id, to, batch_id, known });
     }
     Ok(followed)
 }
@@ -270,17 +283,28 @@ pub(crate) async fn load(db: &mut PgConnection, wanted: &[(LicenseId, Uuid)]) ->
         &license_ids,
         &ids,
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
+    let inbound = rows.iter().filter(|row| row.direction == "inbound" && !row.media_urls.is_empty());
+    let (of_licenses, with_media): (Vec<String>, Vec<Uuid>) =
+        inbound.map(|row| (row.license_id.clone(), row.message_id)).unzip();
+    let mut fetched =
+        if with_media.is_empty() { HashMap::new() } else { media::load(db, &of_licenses, &with_media).await? };
     let messages = rows.into_iter().map(|row| {
-        let media = row.media_urls.into_iter().zip(row.media_types);
+        let named = row.media_urls.into_iter().zip(row.media_types);
+        let named = named.map(|(url, content_type)| wire::Media { url, content_type, ..Default::default() });
+        let media = if row.direction == "inbound" {
+            fetched.remove(&row.message_id).unwrap_or_default()
+        } else {
+            named.collect()
+        };
         let message = wire::Message {
             license_id: row.license_id,
             message_id: row.message_id.to_string(),
             conversation_id: row.conversation_id.to_string(),
             direction: row.direction,
             body: row.body,
-            media: media.map(|(url, content_type)| wire::Media { url, content_type }).collect(),
+            media,
             from: row.from_number.unwrap_or_default(),
             to: row.to_number,
             manager: row.manager_id.zip(row.manager_name).map(|(id, name)| wire::Manager { id, name }),

@@ -6,22 +6,32 @@
 //! thousand take the same number of round trips.
 //! What is read for the outside is read straight into the wire's types.
 
+pub(crate) mod batches;
+pub(crate) mod blocked;
 pub(crate) mod calls;
 pub(crate) mod consents;
 pub(crate) mod conversations;
+pub(crate) mod deletions;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod licenses;
+pub(crate) mod links;
+pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod people;
 pub(crate) mod reading;
+pub(crate) mod scheduled;
 pub(crate) mod search;
+pub(crate) mod search_index;
 pub(crate) mod textless;
 pub(crate) mod unmatched;
 
 use chrono::{DateTime, Utc};
+use proto::conversations as wire;
 use sqlx::PgTransaction;
 use uuid::Uuid;
+
+use crate::model::Recipient;
 
 pub(crate) type Tx<'a> = PgTransaction<'a>;
 
@@ -43,6 +53,13 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
+    /// True when others hold what was wanted: in a new transaction it works in a moment.
+    pub(crate) fn is_contended(&self) -> bool {
+        // A lock that was not to be had in time, and a deadlock.
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|state| ["55P03", "40P01"].contains(&&*state))
+    }
+
     /// True when the same call fails again whenever it comes: PostgreSQL refuses the values themselves, or what is
     /// stored cannot be read.
     pub(crate) fn is_lasting(&self) -> bool {
@@ -62,4 +79,14 @@ pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 /// Reads a stored value back into its type. The value itself is not shown: it may be a number.
 fn stored<T, E>(parsed: std::result::Result<T, E>, what: &'static str) -> Result<T> {
     parsed.map_err(|_| StoreError::Corrupt { what })
+}
+
+/// A recipient as its caller named it.
+pub(crate) fn wire_recipient(recipient: &Recipient) -> wire::Recipient {
+    let to = match recipient {
+        Recipient::PersonId(id) => wire::recipient::To::PersonId(id.to_string()),
+        Recipient::ConversationId(id) => wire::recipient::To::ConversationId(id.to_string()),
+        Recipient::UnknownConversation(id) => wire::recipient::To::ConversationId(id.clone()),
+    };
+    wire::Recipient { to: Some(to) }
 }

@@ -1,6 +1,6 @@
 //! People and their ties.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use domain::{LicenseId, PersonId, PersonKind, PersonName, PhoneNumber};
@@ -83,34 +83,43 @@ pub(crate) async fn load_details(
         .collect()
 }
 
-/// Makes exactly these numbers each person's, in this order. A tie that stays keeps its age.
+/// Makes exactly these numbers each person's, in this order. A tie that stays keeps its age. A number that is somebody's
+/// is not blocked any more. `moved`: the ties that come and go with it.
 pub(crate) async fn record_ties(
     tx: &mut Tx<'_>,
     license_id: &LicenseId,
     numbers: impl IntoIterator<Item = (&PersonId, &[PhoneNumber])>,
+    moved: &[(&PersonId, PhoneNumber)],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let (mut people, mut owners, mut tied, mut positions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut owners, mut tied, mut positions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut gone: BTreeSet<(&PersonId, PhoneNumber)> = moved.iter().copied().collect();
     for (person_id, numbers) in numbers {
-        people.push(person_id.to_string());
         for (position, number) in (1_i32..).zip(numbers) {
+            gone.remove(&(person_id, *number));
             owners.push(person_id.to_string());
             tied.push(number.as_str().to_owned());
             positions.push(position);
         }
     }
+    if !gone.is_empty() {
+        let (people, numbers): (Vec<String>, Vec<String>) =
+            gone.iter().map(|(person_id, number)| (person_id.to_string(), number.as_str().to_owned())).unzip();
+        sqlx::query!(
+            "delete from ties using unnest($2::text[], $3::text[]) as gone (person_id, number)
+             where ties.license_id = $1 and ties.person_id = gone.person_id and ties.number = gone.number",
+            license_id.as_str(),
+            &people,
+            &numbers,
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
     sqlx::query!(
-        "delete from ties where license_id = $1 and person_id = any($2)
-         and (person_id, number) not in (select * from unnest($3::text[], $4::text[]))",
-        license_id.as_str(),
-        &people,
-        &owners,
-        &tied,
-    )
-    .execute(&mut **tx)
-    .await?;
-    sqlx::query!(
-        "insert into ties (license_id, person_id, number, position, tied_at)
+        "with unblocked as (
+           delete from blocked_numbers where license_id = $1 and number = any($3)
+             and exists (select from blocked_numbers any_block where any_block.license_id = $1))
+         insert into ties (license_id, person_id, number, position, tied_at)
          select $1, person_id, number, position, $5
          from unnest($2::text[], $3::text[], $4::integer[]) as new (person_id, number, position)
          on conflict (license_id, person_id, number) do update set position = excluded.position",
@@ -135,11 +144,15 @@ pub(crate) async fn list_preferred_numbers(
         return Ok(HashMap::new());
     }
     let rows = sqlx::query!(
-        r#"select people.person_id,
+        // The limit says to the planner that a key leads to one row. Else, with old statistics, it reads all of the license.
+        r#"select found.person_id,
              (select number from ties
-              where ties.license_id = people.license_id and ties.person_id = people.person_id
+              where ties.license_id = $1 and ties.person_id = found.person_id
               order by position, number limit 1) as "number?"
-           from people where license_id = $1 and person_id = any($2)"#,
+           from unnest($2::text[]) as wanted (person_id)
+           cross join lateral (
+             select person_id from people each
+             where each.license_id = $1 and each.person_id = wanted.person_id limit 1) as found"#,
         license_id.as_str(),
         person_ids,
     )

@@ -1,13 +1,9 @@
 //! Accepting a send: rule 17.
 
-use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use wire::conversations_service_server::ConversationsService as _;
 
 use super::*;
-use crate::config::PhoneNumberSettings;
-use crate::push::Pusher;
-use crate::rpc::Context;
 
 #[tokio::test]
 async fn a_repeated_request_with_the_same_key_sends_nothing_new_and_returns_the_first_answer() {
@@ -99,14 +95,7 @@ async fn an_accepted_send_and_its_event_are_one_transaction_and_what_is_cut_off_
     let world = World::with_ann().await;
     let head = world.head(ACME).await;
     let request = keyed("k-1", &send(vec![person("ann")], "cut off"));
-    let (pusher, _) = Pusher::new(world.pool().clone(), world.bus.clone(), CancellationToken::new());
-    let context = Context {
-        pool: world.pool().clone(),
-        clock: world.clock.clone(),
-        relay: bus::Relay::new(world.pool().clone(), world.bus.clone()),
-        pusher,
-        phone_numbers: PhoneNumberSettings { allow_fictional: false },
-    };
+    let context = calls_alone(world.pool(), &world.bus, &world.clock, world.open_objects());
 
     // The key is written after the message, its event and the feed: there it hangs.
     let mut obstacle = world.pool().begin().await.unwrap();

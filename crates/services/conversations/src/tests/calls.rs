@@ -11,7 +11,7 @@ use crate::push::Pusher;
 
 impl World {
     /// A call of now that rings.
-    fn call(&self, id: &str, from: Option<&str>) -> ingest::CallUpdated {
+    pub(super) fn call(&self, id: &str, from: Option<&str>) -> ingest::CallUpdated {
         ingest::CallUpdated {
             license_id: ACME.to_owned(),
             carrier: "twilio".to_owned(),
@@ -29,7 +29,7 @@ impl World {
         answer(self.calls.clone().list_calls(request).await)
     }
 
-    async fn list_calls(&self) -> Vec<wire::Call> {
+    pub(super) async fn list_calls(&self) -> Vec<wire::Call> {
         self.call_page(ACME, 200, "").await.unwrap().calls
     }
 }

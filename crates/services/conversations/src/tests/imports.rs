@@ -3,7 +3,7 @@
 use super::*;
 
 impl World {
-    async fn put_people(&self, people: &[(&str, &[&str])]) -> Vec<wire::PutPersonResult> {
+    pub(super) async fn put_people(&self, people: &[(&str, &[&str])]) -> Vec<wire::PutPersonResult> {
         let people = people.iter().map(|(id, phones)| wire::Person {
             person_id: (*id).to_owned(),
             kind: "tenant".to_owned(),

@@ -5,20 +5,30 @@
 
 mod accepting;
 mod batch;
+mod batches;
 mod calls;
 mod companies;
 mod consent;
+mod deletion;
+mod erasing;
 mod feed;
 mod homes;
 mod imports;
 mod isolation;
+mod media;
+mod merge;
+mod number_changes;
 mod people;
+mod plans;
 mod poison;
 mod reading;
 mod reports;
+mod scheduled;
 mod search;
 mod textless;
 mod texts;
+mod unmatched;
+mod words;
 
 use std::time::Duration;
 
@@ -30,17 +40,30 @@ use futures_util::future::{join_all, try_join_all};
 use prost::Message as _;
 use proto::catalogue::{CONSUMERS, Consumer};
 use proto::conversations as wire;
+use proto::conversations::batches_service_client::BatchesServiceClient;
 use proto::conversations::calls_service_client::CallsServiceClient;
 use proto::conversations::conversations_service_client::ConversationsServiceClient;
 use proto::conversations::feed_entry::Content;
 use proto::conversations::feed_service_client::FeedServiceClient;
+use proto::conversations::media_service_client::MediaServiceClient;
 use proto::conversations::people_service_client::PeopleServiceClient;
+use proto::conversations::scheduled_service_client::ScheduledServiceClient;
+use proto::conversations::search_service_client::SearchServiceClient;
+use proto::conversations::unmatched_service_client::UnmatchedServiceClient;
 use proto::{Event, dispatch, ingest, numbers, to_timestamp};
 use sqlx::PgPool;
+use tempfile::TempDir;
 use testkit::Database;
+use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
+use url::Url;
 use uuid::Uuid;
 
+use crate::config::PhoneNumberSettings;
+use crate::erase::Eraser;
+use crate::objects::Objects;
+use crate::push::Pusher;
+use crate::rpc::Context;
 use crate::{DEFAULTS, Listeners, Settings};
 
 /// The license of most tests, and its messages number.
@@ -49,6 +72,9 @@ const OFFICE: &str = "+16462000100";
 const ANN: &str = "+14152000001";
 const BOB: &str = "+14152000002";
 
+/// Nothing listens on the discard port: no test but those of media talks to a carrier.
+const NO_CARRIER: &str = "http://127.0.0.1:9";
+
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 struct World {
@@ -56,21 +82,31 @@ struct World {
     people: PeopleServiceClient<TracedChannel>,
     feed: FeedServiceClient<TracedChannel>,
     calls: CallsServiceClient<TracedChannel>,
+    batches: BatchesServiceClient<TracedChannel>,
+    scheduled: ScheduledServiceClient<TracedChannel>,
+    unmatched: UnmatchedServiceClient<TracedChannel>,
+    search: SearchServiceClient<TracedChannel>,
+    media: MediaServiceClient<TracedChannel>,
     clock: Clock,
     database: Database,
     bus: Bus,
     namespace: String,
     publisher: Publisher,
     lifecycle: Lifecycle,
+    objects: TempDir,
 }
 
 impl World {
     async fn start() -> Self {
+        Self::start_at(NO_CARRIER).await
+    }
+
+    /// With a carrier at this address.
+    async fn start_at(carrier: &str) -> Self {
         let database =
             testkit::database(&[("_bus_migrations", &bus::MIGRATIONS), ("_migrations", &crate::MIGRATIONS)]).await;
-        let mut settings: Settings = chassis::config::load(DEFAULTS, None, &|_| None).unwrap();
-        settings.database.url = Secret::new(database.url.clone());
-        settings.nats = testkit::nats();
+        let objects = tempfile::tempdir().unwrap();
+        let settings = settings(&database, &testkit::nats(), &objects, carrier);
         let namespace = settings.nats.namespace.clone();
         let bus = Bus::connect(&settings.nats, "conversations tests").await.unwrap();
         bus.declare_until_done().await;
@@ -90,6 +126,13 @@ impl World {
                 .max_decoding_message_size(LARGEST_ANSWER),
             people: PeopleServiceClient::new(channel.clone()),
             calls: CallsServiceClient::new(channel.clone()),
+            batches: BatchesServiceClient::new(channel.clone())
+                .max_encoding_message_size(LARGEST_ANSWER)
+                .max_decoding_message_size(LARGEST_ANSWER),
+            scheduled: ScheduledServiceClient::new(channel.clone()).max_decoding_message_size(LARGEST_ANSWER),
+            unmatched: UnmatchedServiceClient::new(channel.clone()),
+            search: SearchServiceClient::new(channel.clone()),
+            media: MediaServiceClient::new(channel.clone()),
             feed: FeedServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER),
             clock,
             database,
@@ -97,6 +140,7 @@ impl World {
             namespace,
             publisher,
             lifecycle,
+            objects,
         }
     }
 
@@ -122,6 +166,10 @@ impl World {
 
     fn pool(&self) -> &PgPool {
         &self.database.pool
+    }
+
+    fn open_objects(&self) -> Objects {
+        open_objects(&self.objects)
     }
 
     async fn count(&self, table: &'static str) -> i64 {
@@ -320,12 +368,42 @@ impl World {
         // An empty stream begins at 0, which is no message.
         let numbers = state.first_sequence.max(1)..=state.last_sequence;
         let stored = try_join_all(numbers.map(|number| stream.get_raw_message(number))).await.unwrap();
-        stored.iter().map(|message| wire::MessageQueued::decode(message.payload.clone()).unwrap()).collect()
+        let queued = self.bus.subject(wire::MessageQueued::SUBJECT);
+        let stored = stored.iter().filter(|message| message.subject.as_str() == queued);
+        stored.map(|message| wire::MessageQueued::decode(message.payload.clone()).unwrap()).collect()
     }
 
     async fn list_dead_letters(&self) -> Vec<DeadLetter> {
         DeadLetters::new(self.bus.clone()).list(100).await.unwrap()
     }
+}
+
+/// The calls of the service without its loops: nothing moves by itself.
+fn calls_alone(pool: &PgPool, bus: &Bus, clock: &Clock, objects: Objects) -> Context {
+    Context {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        relay: bus::Relay::new(pool.clone(), bus.clone()),
+        pusher: Pusher::new(pool.clone(), bus.clone(), CancellationToken::new()).0,
+        eraser: Eraser::new(pool.clone(), bus.clone(), clock.clone()),
+        phone_numbers: PhoneNumberSettings { allow_fictional: false },
+        objects,
+    }
+}
+
+fn settings(database: &Database, nats: &bus::NatsSettings, objects: &TempDir, carrier: &str) -> Settings {
+    let mut settings: Settings = chassis::config::load(DEFAULTS, None, &|_| None).unwrap();
+    settings.database.url = Secret::new(database.url.clone());
+    settings.nats = nats.clone();
+    settings.media.store = Url::from_directory_path(objects.path()).unwrap().to_string();
+    carrier.clone_into(&mut settings.twilio.base_url);
+    testkit::Simulator::ACCOUNT_SID.clone_into(&mut settings.twilio.account_sid);
+    settings.twilio.auth_token = Secret::new(testkit::Simulator::AUTH_TOKEN);
+    settings
+}
+
+fn open_objects(folder: &TempDir) -> Objects {
+    Objects::open(Url::from_directory_path(folder.path()).unwrap().as_str()).unwrap()
 }
 
 fn consumer_of<E: Event>() -> Consumer {
@@ -365,6 +443,7 @@ fn send(recipients: Vec<wire::Recipient>, body: &str) -> wire::SendMessagesReque
         body: body.to_owned(),
         media_urls: Vec::new(),
         last_seen_seq: None,
+        send_at: None,
     }
 }
 
@@ -402,6 +481,10 @@ fn kinds(entries: &[wire::FeedEntry]) -> Vec<&'static str> {
         Some(Content::CompanyUpdated(_)) => "company.updated",
         Some(Content::ConversationEvent(_)) => "conversation.event",
         Some(Content::ReadUpdated(_)) => "read.updated",
+        Some(Content::ConversationDeleted(_)) => "conversation.deleted",
+        Some(Content::BatchUpdated(_)) => "batch.updated",
+        Some(Content::ScheduledUpdated(_)) => "scheduled.updated",
+        Some(Content::UnmatchedUpdated(_)) => "unmatched.updated",
         None => "gone",
     };
     entries.iter().map(kind).collect()

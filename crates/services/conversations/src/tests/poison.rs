@@ -74,7 +74,7 @@ async fn a_dead_letter_is_put_back_when_its_cause_is_gone_and_is_applied_once() 
     world.finish().await;
 }
 
-async fn until_buried(world: &World, count: usize) -> Vec<DeadLetter> {
+pub(super) async fn until_buried(world: &World, count: usize) -> Vec<DeadLetter> {
     testkit::eventually("the dead letters", async || {
         let letters = world.list_dead_letters().await;
         if letters.len() == count { Ok(letters) } else { Err(letters) }
@@ -82,7 +82,7 @@ async fn until_buried(world: &World, count: usize) -> Vec<DeadLetter> {
     .await
 }
 
-async fn remove_all(world: &World, buried: &[DeadLetter]) {
+pub(super) async fn remove_all(world: &World, buried: &[DeadLetter]) {
     let letters = DeadLetters::new(world.bus.clone());
     for letter in buried {
         assert!(letters.remove(letter.number).await.unwrap());

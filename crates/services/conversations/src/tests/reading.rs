@@ -13,12 +13,17 @@ impl World {
     }
 
     /// Unread of each conversation, newest first, and of all.
-    async fn unread(&self, manager_id: &str) -> (Vec<u32>, u64) {
+    pub(super) async fn unread(&self, manager_id: &str) -> (Vec<u32>, u64) {
         let list = self.list_as(manager_id).await;
         (list.conversations.iter().map(|each| each.unread).collect(), list.total_unread)
     }
 
-    async fn mark(&self, manager_id: &str, conversation_id: &str, message_id: &str) -> Result<(u32, u64), Fault> {
+    pub(super) async fn mark(
+        &self,
+        manager_id: &str,
+        conversation_id: &str,
+        message_id: &str,
+    ) -> Result<(u32, u64), Fault> {
         let request = wire::MarkReadRequest {
             license_id: ACME.to_owned(),
             manager_id: manager_id.to_owned(),
@@ -29,14 +34,14 @@ impl World {
     }
 
     /// People text, one after the other.
-    async fn texts(&self, texts: &[(&str, &str)]) {
+    pub(super) async fn texts(&self, texts: &[(&str, &str)]) {
         for (from, body) in texts {
             self.clock.advance(Duration::from_secs(1));
             self.apply(&[self.text(from, OFFICE, body)]).await;
         }
     }
 
-    async fn find_message(&self, conversation_id: &str, body: &str) -> wire::Message {
+    pub(super) async fn find_message(&self, conversation_id: &str, body: &str) -> wire::Message {
         let messages = self.list_messages(ACME, conversation_id).await.unwrap();
         messages.into_iter().find(|message| message.body == body).unwrap()
     }

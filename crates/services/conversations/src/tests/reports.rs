@@ -30,7 +30,7 @@ async fn a_doubled_webhook_makes_one_message() {
 }
 
 /// Under a message id of its own, so that the stream does not refuse it, and the event id it had.
-async fn publish_again<E: Event>(world: &World, event: &E, event_id: &str) {
+pub(super) async fn publish_again<E: Event>(world: &World, event: &E, event_id: &str) {
     let mut headers = async_nats::HeaderMap::new();
     headers.insert("Nats-Msg-Id", Uuid::now_v7().to_string().as_str());
     headers.insert("Leaseline-Event-Id", event_id);

@@ -56,7 +56,7 @@ async fn a_text_that_cannot_be_sent_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn media_is_shown_as_it_came_also_without_a_text() {
+async fn media_are_shown_in_their_order_also_without_a_text_and_sent_as_they_were_given() {
     let world = World::with_ann().await;
     let media = vec![
         ingest::Media { url: "https://example.com/a?b=\"c\"".to_owned(), content_type: "image/png".to_owned() },
@@ -65,8 +65,9 @@ async fn media_is_shown_as_it_came_also_without_a_text() {
     world.apply(&[ingest::MessageReceived { media: media.clone(), ..world.text(ANN, OFFICE, "") }]).await;
     let shown = world.list_conversations(ACME).await.remove(0).last_message.unwrap();
     assert_eq!(shown.body, "");
-    let shown: Vec<_> = shown.media.into_iter().map(|each| (each.url, each.content_type)).collect();
-    assert_eq!(shown, media.into_iter().map(|each| (each.url, each.content_type)).collect::<Vec<_>>());
+    assert!(shown.media.iter().all(|each| each.url.is_empty() && each.media_id.is_some()));
+    let shown: Vec<_> = shown.media.into_iter().map(|each| each.content_type).collect();
+    assert_eq!(shown, media.into_iter().map(|each| each.content_type).collect::<Vec<_>>());
 
     let media_urls = vec!["https://example.com/1.jpg".to_owned(), "https://example.com/2.jpg".to_owned()];
     let request = wire::SendMessagesRequest { media_urls: media_urls.clone(), ..send(vec![person("ann")], "look") };

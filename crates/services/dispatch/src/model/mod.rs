@@ -8,13 +8,15 @@ mod line;
 mod outcome;
 mod pace;
 mod waiting;
+mod withdrawal;
 
 pub use line::{Line, decide_line, find_line, find_line_by_code, line_refusal};
 pub use outcome::{
     Decision, LaneChange, Next, PauseReason, decide_expiry, decide_outcome, decide_withheld, merge_lane_changes,
 };
 pub use pace::Pace;
-pub use waiting::{LaneNow, Waits, decide_wait};
+pub use waiting::{LaneNow, Waits, decide_finish, decide_wait};
+pub use withdrawal::{Withdrawal, decide_withdrawn};
 
 /// Where a delivery stands after an attempt. The words are stored; during the attempt it is `attempting`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum DeliveryState {
     Accepted,
     /// Will not be sent.
     Failed,
+    /// Withdrawn before a carrier had it.
+    Canceled,
 }
 
 impl DeliveryState {
@@ -37,12 +41,13 @@ impl DeliveryState {
             Self::Unknown => "unknown",
             Self::Accepted => "accepted",
             Self::Failed => "failed",
+            Self::Canceled => "canceled",
         }
     }
 
     /// It is over: the text is no longer needed.
     pub const fn is_settled(self) -> bool {
-        matches!(self, Self::Accepted | Self::Failed)
+        matches!(self, Self::Accepted | Self::Failed | Self::Canceled)
     }
 }
 

@@ -11,6 +11,8 @@
 //! | unknown | unknown, never sent again by itself | pauses with backoff: a carrier in trouble gets no whole batch |
 //! | withheld: never given to the carrier | failed | as before |
 //!
+//! What was withdrawn meanwhile does not wait again: [`super::decide_withdrawn`].
+//!
 //! A lane that paused tries one message first; a good answer ends its setbacks. What is learned of one number says
 //! nothing of the number that has replaced it meanwhile: see [`LaneChange::on`].
 
@@ -54,6 +56,10 @@ pub enum Next {
     Waiting,
     /// Nobody knows.
     Unknown,
+    /// Surely not sent, and its batch was canceled meanwhile.
+    Canceled,
+    /// Its conversation was deleted meanwhile: nobody is told.
+    Erased,
 }
 
 impl Next {
@@ -64,6 +70,7 @@ impl Next {
             Self::Failed { .. } | Self::Withheld { .. } => DeliveryState::Failed,
             Self::Waiting => DeliveryState::Waiting,
             Self::Unknown => DeliveryState::Unknown,
+            Self::Canceled | Self::Erased => DeliveryState::Canceled,
         }
     }
 }

@@ -73,6 +73,21 @@ pub fn decide_wait(waits: Waits, lane: LaneNow, pace: Pace, now: DateTime<Utc>) 
     (reason, segments_ahead.map(|ahead| pace.estimate(lane.tat, from, ahead)))
 }
 
+/// About when the last of so many segments goes out if they are queued now, and what but the pace holds the lane up.
+///
+/// `segments_ahead` are those that go before them. `None`: more than are counted, and nobody can say when.
+pub fn decide_finish(
+    segments_ahead: Option<u64>,
+    segments: u64,
+    lane: LaneNow,
+    pace: Pace,
+    now: DateTime<Utc>,
+) -> (Option<DateTime<Utc>>, Option<WaitReason>) {
+    let before_last = segments_ahead.map(|ahead| ahead.saturating_add(segments.saturating_sub(1)));
+    let (reason, until) = decide_wait(Waits::Turn { segments_ahead: before_last }, lane, pace, now);
+    (until, Some(reason).filter(|reason| *reason != WaitReason::Pace))
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -103,5 +118,27 @@ mod tests {
         }
         let over = decide_wait(turn, paused(PauseReason::Throttled), pace, at(11));
         assert_eq!(over, (WaitReason::Pace, Some(at(16))), "a pause that is over is no reason");
+    }
+
+    #[test]
+    fn the_finish_is_when_the_last_segment_goes_and_absent_when_nobody_can_say() {
+        let pace = Pace::per_second(1.0).unwrap();
+        let free = LaneNow { has_number: true, served: true, tat: Some(at(2)), pause: None };
+        let paused = LaneNow { pause: Some((PauseReason::Throttled, at(10))), ..free };
+        let away = LaneNow { served: false, ..free };
+        let none = LaneNow { has_number: false, served: false, tat: None, pause: None };
+        for (ahead, segments, lane, expected) in [
+            (Some(0), 1, free, (Some(at(2)), None)),
+            (Some(5), 10, free, (Some(at(16)), None)),
+            (Some(5), 0, free, (Some(at(7)), None)),
+            (None, 10, free, (None, None)),
+            (Some(5), 10, paused, (Some(at(24)), Some(WaitReason::CarrierThrottled))),
+            (Some(5), 10, away, (None, Some(WaitReason::CarrierUnreachable))),
+            (Some(0), 1, none, (None, Some(WaitReason::NoNumber))),
+        ] {
+            assert_eq!(decide_finish(ahead, segments, lane, pace, at(0)), expected);
+        }
+        assert_eq!(decide_finish(Some(5), 10, free, Pace::OFF, at(0)), (Some(at(0)), None));
+        assert!(decide_finish(Some(u64::MAX), u64::MAX, free, pace, at(0)).0 > Some(at(0)));
     }
 }

@@ -4,10 +4,12 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use domain::{CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
+use domain::{Batch, CarrierName, Conversation, Id, LicenseId, Message, MessageBody, PhoneNumber};
 use sqlx::PgTransaction;
 use url::Url;
 use uuid::Uuid;
+
+use super::withdrawals::find_canceled;
 
 /// Which class of its lane a message is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub enum Priority {
 pub struct NewDelivery {
     pub license_id: LicenseId,
     pub message_id: Id<Message>,
+    pub conversation_id: Id<Conversation>,
+    /// Of a send to several recipients.
+    pub batch_id: Option<Id<Batch>>,
     pub priority: Priority,
     pub to: PhoneNumber,
     pub body: MessageBody,
@@ -49,13 +54,15 @@ pub struct NewNumber {
     pub version: i64,
 }
 
-/// Copies messages into the queue and wakes their lanes. A message that is there already stays as it is.
+/// Copies messages into the queue and wakes their lanes. A message that is there already stays as it is. One that was
+/// withdrawn before it came is not queued; the events of those whose batch was canceled are returned.
 pub async fn record_deliveries(
     tx: &mut PgTransaction<'_>,
     new: &[NewDelivery],
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    // The lanes first: their locks keep a turn from looking before these deliveries are visible.
+) -> sqlx::Result<Vec<proto::dispatch::MessageProgressed>> {
+    // The lanes first: their locks keep a turn from looking before these deliveries are visible, and a withdrawal from
+    // passing unseen. Only the next statement sees what the holder of the lock has committed.
     let licenses: Vec<String> = new.iter().map(|delivery| delivery.license_id.to_string()).collect();
     sqlx::query!(
         "insert into lanes (license_id)
@@ -70,6 +77,8 @@ pub async fn record_deliveries(
     .await?;
 
     let ids: Vec<Uuid> = new.iter().map(|delivery| delivery.message_id.uuid()).collect();
+    let conversations: Vec<Uuid> = new.iter().map(|delivery| delivery.conversation_id.uuid()).collect();
+    let batches: Vec<Option<Uuid>> = new.iter().map(|delivery| delivery.batch_id.map(Id::uuid)).collect();
     let priorities: Vec<i16> = new.iter().map(|delivery| delivery.priority as i16).collect();
     let numbers: Vec<String> = new.iter().map(|delivery| delivery.to.as_str().to_owned()).collect();
     let bodies: Vec<String> = new.iter().map(|delivery| delivery.body.as_str().to_owned()).collect();
@@ -78,15 +87,21 @@ pub async fn record_deliveries(
         new.iter().map(|delivery| sqlx::types::Json(delivery.media_urls.iter().map(Url::as_str).collect())).collect();
     let segments: Vec<i32> = new.iter().map(|delivery| delivery.segments).collect();
     let queued: Vec<DateTime<Utc>> = new.iter().map(|delivery| delivery.queued_at).collect();
-    sqlx::query!(
+    let queued_now = sqlx::query!(
         "insert into deliveries
-           (license_id, message_id, priority, to_number, body, media_urls, segments, state, queued_at)
-         select new.license_id, new.message_id, new.priority, new.to_number, new.body,
+           (license_id, message_id, conversation_id, batch_id, priority, to_number, body, media_urls, segments, state,
+            queued_at)
+         select new.license_id, new.message_id, new.conversation_id, new.batch_id, new.priority, new.to_number, new.body,
                 array(select jsonb_array_elements_text(new.media_urls)), new.segments, 'waiting', new.queued_at
          from unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::jsonb[], $7::integer[],
-                     $8::timestamptz[])
+                     $8::timestamptz[], $9::uuid[], $10::uuid[])
            with ordinality
-           as new (license_id, message_id, priority, to_number, body, media_urls, segments, queued_at, n)
+           as new (license_id, message_id, priority, to_number, body, media_urls, segments, queued_at, conversation_id,
+                   batch_id, n)
+         where not exists (
+           select from withdrawals
+           where withdrawals.license_id = new.license_id
+             and withdrawals.of = any(array[new.conversation_id, new.batch_id]))
          order by new.n
          on conflict do nothing",
         &licenses,
@@ -97,10 +112,15 @@ pub async fn record_deliveries(
         media.as_slice() as _,
         &segments,
         &queued,
+        &conversations,
+        batches.as_slice() as _,
     )
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    if queued_now.rows_affected() == new.len() as u64 {
+        return Ok(Vec::new());
+    }
+    find_canceled(tx, new, now).await
 }
 
 /// Keeps the highest version of each license's number. A new number has its own pace and no setbacks, and what waits

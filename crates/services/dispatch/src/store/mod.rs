@@ -11,6 +11,7 @@ mod lines;
 mod outcomes;
 mod sweeps;
 mod waits;
+mod withdrawals;
 
 use std::fmt;
 
@@ -25,6 +26,7 @@ pub use claims::ClaimRequest;
 pub use intake::{NewDelivery, NewNumber, Priority, record_deliveries, record_numbers, settle_by_receipts};
 pub use lines::{LearnedLine, record_recipients_that_cannot_receive};
 pub use outcomes::{Settlement, record_outcomes};
+pub use withdrawals::{NewWithdrawal, Scope, record_withdrawals};
 
 /// Access to the database. Cheap to clone.
 #[derive(Clone, Debug)]

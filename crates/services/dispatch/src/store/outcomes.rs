@@ -4,13 +4,15 @@ use chrono::{DateTime, Utc};
 use domain::{CarrierName, Id, Message, MessageStatus, PhoneNumber};
 use proto::dispatch::{Error, MessageProgressed};
 use sqlx::PgTransaction;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::lines::record_lines;
+use super::withdrawals::{canceled, find_withdrawn};
 use super::{AttemptKey, LearnedLine, Store};
 use crate::error::StoreError;
-use crate::model::{Decision, LaneChange, Next, merge_lane_changes};
+use crate::model::{Decision, DeliveryState, LaneChange, Next, decide_withdrawn, merge_lane_changes};
 
 /// What is to be recorded of one attempt.
 #[derive(Clone, Debug)]
@@ -24,34 +26,60 @@ pub struct Settlement {
 }
 
 impl Store {
-    /// Records outcomes in one transaction.
-    pub async fn record_outcomes(&self, settlements: &[Settlement], now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Records outcomes in one transaction. Returns how many deliveries were withdrawn meanwhile and end with it.
+    pub async fn record_outcomes(&self, settlements: &[Settlement], now: DateTime<Utc>) -> Result<usize, StoreError> {
         let mut tx = self.pool.begin().await?;
-        record_outcomes(&mut tx, settlements, now).await?;
+        let withdrawn = record_outcomes(&mut tx, settlements, now).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(withdrawn)
     }
 }
 
 /// Records outcomes, lane changes, what was learned of lines, and events.
 ///
 /// An outcome applies to the newest attempt of a delivery that is not settled. It applies to an `unknown` one too: the
-/// sweeper may have given up on a call whose answer comes after all. What a receipt has settled stays so.
+/// sweeper may have given up on a call whose answer comes after all. What a receipt has settled stays so. Returns how
+/// many deliveries were withdrawn meanwhile and end with it.
 pub async fn record_outcomes(
     tx: &mut PgTransaction<'_>,
     settlements: &[Settlement],
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<usize> {
     mark_lanes(tx, settlements, now).await?;
+    let settlements = apply_withdrawals(tx, settlements).await?;
+    let settlements = settlements.as_ref();
     let changed = mark_deliveries(tx, settlements, now).await?;
     mark_attempts(tx, settlements, now).await?;
     record_lines(tx, settlements.iter().filter_map(|settlement| settlement.learned), now).await?;
-    let events: Vec<MessageProgressed> = settlements
+    let changed = || settlements.iter().filter(|settlement| changed.contains(&settlement.key.message_id));
+    let events: Vec<MessageProgressed> = changed().filter_map(|settlement| find_event(settlement, now)).collect();
+    bus::outbox::record(tx, &events, now).await?;
+    Ok(changed().filter(|settlement| settlement.decision.next.state() == DeliveryState::Canceled).count())
+}
+
+/// What would wait again or stay unknown may have been withdrawn while it was attempted. Costs nothing where all is
+/// settled. What would wait again has its lane locked by now, as every withdrawal has: none is overlooked.
+async fn apply_withdrawals<'a>(
+    tx: &mut PgTransaction<'_>,
+    settlements: &'a [Settlement],
+) -> sqlx::Result<Cow<'a, [Settlement]>> {
+    let open: Vec<&AttemptKey> = settlements
         .iter()
-        .filter(|settlement| changed.contains(&settlement.key.message_id))
-        .filter_map(|settlement| find_event(settlement, now))
+        .filter(|settlement| !settlement.decision.next.state().is_settled())
+        .map(|settlement| &settlement.key)
         .collect();
-    bus::outbox::record(tx, &events, now).await
+    let withdrawn = find_withdrawn(tx, &open).await?;
+    if withdrawn.is_empty() {
+        return Ok(Cow::Borrowed(settlements));
+    }
+    let mut settlements = settlements.to_vec();
+    for settlement in &mut settlements {
+        if let Some(withdrawal) = withdrawn.get(&settlement.key.message_id) {
+            let next = settlement.decision.next.clone();
+            settlement.decision.next = decide_withdrawn(next, *withdrawal);
+        }
+    }
+    Ok(Cow::Owned(settlements))
 }
 
 async fn mark_lanes(tx: &mut PgTransaction<'_>, settlements: &[Settlement], now: DateTime<Utc>) -> sqlx::Result<()> {
@@ -178,7 +206,7 @@ async fn mark_attempts(tx: &mut PgTransaction<'_>, settlements: &[Settlement], n
         .map(|each| match &each.decision.next {
             Next::Accepted { carrier_message_id, .. } => (Some(carrier_message_id.as_str()), None),
             Next::Failed { code, .. } | Next::Withheld { code, .. } => (None, Some(*code)),
-            Next::Waiting | Next::Unknown => (None, None),
+            Next::Waiting | Next::Unknown | Next::Canceled | Next::Erased => (None, None),
         })
         .unzip();
     sqlx::query!(
@@ -214,7 +242,8 @@ fn find_event(settlement: &Settlement, now: DateTime<Utc>) -> Option<MessageProg
         ..MessageProgressed::default()
     };
     let status = match &settlement.decision.next {
-        Next::Waiting => return None,
+        Next::Waiting | Next::Erased => return None,
+        Next::Canceled => return Some(canceled(event.license_id, settlement.key.message_id, now)),
         Next::Accepted { carrier_message_id, segments } => {
             event.carrier_message_id = Some(carrier_message_id.clone());
             event.segments = *segments;

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use domain::{CarrierName, Id, LicenseId, Message};
 
-use super::Store;
+use super::{Priority, Store};
 use crate::error::StoreError;
 use crate::model::{LaneNow, PauseReason, Waits};
 
-/// So many deliveries of a lane are counted; who stands further back is not told a time.
+/// So many deliveries of a lane are counted; nobody says when those further back go.
 const COUNTED: i64 = 10_000;
 
 /// A message that waits.
@@ -18,7 +18,57 @@ pub struct Waiter {
     pub lane: LaneNow,
 }
 
+/// What stands before a message that is queued now.
+#[derive(Clone, Copy, Debug)]
+pub struct Queue {
+    /// `None`: more than are counted.
+    pub segments: Option<u64>,
+    pub lane: LaneNow,
+}
+
 impl Store {
+    /// What waits in a license's lane: everything, or only replies. A license that is not known has no number.
+    /// `carriers` are those that this process can call.
+    pub async fn find_queue(
+        &self,
+        license_id: &LicenseId,
+        last: Priority,
+        carriers: &[CarrierName],
+    ) -> Result<Queue, StoreError> {
+        let carriers: Vec<String> = carriers.iter().map(ToString::to_string).collect();
+        let row = sqlx::query!(
+            r#"select lanes.number is not null as "has_number!", coalesce(lanes.carrier = any($2), false) as "served!",
+                      lanes.tat, lanes.paused_until, lanes.pause_reason,
+                      ahead.messages as "messages!", ahead.segments as "segments!"
+               from lanes
+               cross join lateral (
+                 select count(*) as messages, coalesce(sum(front.segments), 0) as segments
+                 from (
+                   select segments from deliveries
+                   where deliveries.license_id = lanes.license_id and state = 'waiting' and priority <= $3
+                   order by priority, position limit $4
+                 ) as front
+               ) as ahead
+               where lanes.license_id = $1"#,
+            license_id.as_str(),
+            &carriers,
+            last as i16,
+            COUNTED + 1,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let nobody = LaneNow { has_number: false, served: false, tat: None, pause: None };
+        Ok(row.map_or(Queue { segments: Some(0), lane: nobody }, |row| Queue {
+            segments: u64::try_from(row.segments).ok().filter(|_| row.messages <= COUNTED),
+            lane: LaneNow {
+                has_number: row.has_number,
+                served: row.served,
+                tat: row.tat,
+                pause: pause(row.pause_reason.as_deref(), row.paused_until),
+            },
+        }))
+    }
+
     /// Those of the messages that wait for their turn or for word of the carrier. One that is being handed over
     /// right now does not wait. `carriers` are those that this process can call.
     pub async fn list_waiters(

@@ -5,8 +5,8 @@ use std::time::Duration;
 use carriers::{Refusal, SendOutcome, refusal_code};
 use chrono::{DateTime, Utc};
 use proto::conversations::Priority::{Batch, Reply};
-use proto::dispatch::ListWaitingRequest;
 use proto::dispatch::dispatch_service_server::DispatchService as _;
+use proto::dispatch::{EstimateFinishRequest, ListWaitingRequest};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tonic::Request;
@@ -223,6 +223,76 @@ async fn a_lane_that_pauses_says_why_for_as_long_as_the_longest_pause_lasts() {
         let said = waiting(&world, 0.0, "acme", &[&behind]).await;
         assert_eq!(said, [("carrier_throttled".to_owned(), Some(now + Duration::from_mins(10)))]);
     }
+}
+
+/// What a process with these carriers says, for segments queued now.
+async fn estimate_at(
+    world: &World,
+    carriers: &[CarrierName],
+    license: &str,
+    segments: u64,
+    batch: bool,
+) -> (Option<DateTime<Utc>>, Option<String>) {
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::per_second(1.0).unwrap(), carriers.to_vec());
+    let request = EstimateFinishRequest { license_id: license.to_owned(), segments, batch };
+    let answer = rpc.estimate_finish(Request::new(request)).await.unwrap().into_inner();
+    (answer.finish_at.map(|time| proto::from_timestamp(Some(time)).unwrap()), answer.held_by)
+}
+
+#[tokio::test]
+async fn the_finish_that_is_promised_is_when_the_last_message_goes_out() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    let sender = world.replica(1.0);
+    world.queue("acme", PHONE, Batch, 4).await;
+    let long = MessageQueued { segments: 3, ..world.queued("acme", PHONE, Reply) };
+    world.take_over(&[long, world.queued("acme", PHONE, Reply)]).await;
+    world.work(&sender).await;
+    assert_eq!(world.texts(PHONE).await.len(), 1, "the long one, which takes three seconds");
+
+    let seconds = |seconds| Some(world.clock.now() + Duration::from_secs(seconds));
+    let estimate = async |segments, batch| estimate_at(&world, CarrierName::ALL, "acme", segments, batch).await;
+    assert_eq!(estimate(1, false).await, (seconds(4), None), "behind the other reply, before the batch");
+    let (promised, held_by) = estimate(5, true).await;
+    assert_eq!((promised, held_by), (seconds(12), None));
+    world.queue("acme", PHONE, Batch, 5).await;
+    while world.texts(PHONE).await.len() < 11 {
+        world.clock.advance(Duration::from_secs(1));
+        world.work(&sender).await;
+    }
+    assert_eq!(Some(world.clock.now()), promised);
+}
+
+#[tokio::test]
+async fn no_finish_is_promised_when_nobody_can_say_and_what_holds_the_lane_is_named() {
+    let world = World::new().await;
+    let no_number = (None, Some("no_number".to_owned()));
+    assert_eq!(estimate_at(&world, CarrierName::ALL, "acme", 1, true).await, no_number, "never heard of");
+    world.queue("acme", PHONE, Batch, 10_000).await;
+    assert_eq!(estimate_at(&world, CarrierName::ALL, "acme", 1, true).await, no_number);
+
+    world.assign("acme", 1).await;
+    let now = world.clock.now();
+    assert_eq!(
+        estimate_at(&world, CarrierName::ALL, "acme", 10_000, true).await,
+        (Some(now + Duration::from_secs(19_999)), None)
+    );
+    world.queue("acme", PHONE, Batch, 1).await;
+    assert_eq!(estimate_at(&world, CarrierName::ALL, "acme", 1, true).await, (None, None), "more than are counted");
+    assert_eq!(estimate_at(&world, CarrierName::ALL, "acme", 1, false).await, (Some(now), None));
+    let unserved = (None, Some("carrier_unreachable".to_owned()));
+    assert_eq!(estimate_at(&world, &[CarrierName::Telnyx], "acme", 1, false).await, unserved);
+
+    world.simulator.set_faults(json!([{ "on": "send", "kind": "http_429", "count": 1 }])).await;
+    world.work(&world.replica(1.0)).await;
+    let (finish_at, held_by) = estimate_at(&world, CarrierName::ALL, "acme", 1, false).await;
+    assert_eq!(held_by.as_deref(), Some("carrier_throttled"));
+    assert!(finish_at > Some(now));
+
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF, CarrierName::ALL.to_vec());
+    let request = EstimateFinishRequest { license_id: "a.b".to_owned(), segments: 1, batch: true };
+    let status = rpc.estimate_finish(Request::new(request)).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
 }
 
 #[tokio::test]

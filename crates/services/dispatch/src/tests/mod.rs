@@ -2,10 +2,13 @@
 
 mod at_most_one;
 mod cut_over;
+mod erasure;
 mod lanes;
 mod lines;
 mod never_lost;
+mod races;
 mod service;
+mod withdrawals;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -157,11 +160,16 @@ impl World {
             segments: 1,
             priority: priority.into(),
             queued_at: Some(proto::to_timestamp(self.clock.now())),
+            batch_id: None,
         }
     }
 
+    fn queued_handler(&self) -> MessageQueuedHandler {
+        MessageQueuedHandler { clock: self.clock.clone(), hint: Hint::default(), relay: self.relay.clone() }
+    }
+
     async fn take_over(&self, events: &[MessageQueued]) {
-        let handler = MessageQueuedHandler { clock: self.clock.clone(), hint: Hint::default() };
+        let handler = self.queued_handler();
         let events: Vec<_> = events.iter().cloned().map(received).collect();
         let mut tx = self.database.pool.begin().await.unwrap();
         handler.handle(&mut tx, &events).await.unwrap();

@@ -132,10 +132,12 @@ async fn an_event_that_makes_no_sense_is_refused_for_good_and_its_neighbours_are
         MessageQueued { priority: 0, ..good.clone() },
         MessageQueued { license_id: "a.b".into(), ..good.clone() },
         MessageQueued { message_id: "1".into(), ..good.clone() },
+        MessageQueued { conversation_id: "1".into(), ..good.clone() },
+        MessageQueued { batch_id: Some(String::new()), ..good.clone() },
         MessageQueued { media_urls: vec!["x".into()], ..good.clone() },
         MessageQueued { queued_at: None, ..good.clone() },
     ];
-    let handler = MessageQueuedHandler { clock: world.clock.clone(), hint: Hint::default() };
+    let handler = world.queued_handler();
     for event in wrong {
         let mut tx = world.database.pool.begin().await.unwrap();
         let error = handler.handle(&mut tx, &[received(good.clone()), received(event)]).await.unwrap_err();

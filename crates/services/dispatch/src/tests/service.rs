@@ -4,8 +4,10 @@ use bus::Publisher;
 use chassis::Lifecycle;
 use chassis::serve::{ChannelTimeouts, grpc_channel};
 use proto::conversations::Priority::Reply;
-use proto::dispatch::ListWaitingRequest;
+use proto::conversations::SendingWithdrawn;
+use proto::conversations::sending_withdrawn::Of;
 use proto::dispatch::dispatch_service_client::DispatchServiceClient;
+use proto::dispatch::{EstimateFinishRequest, ListWaitingRequest};
 
 use super::*;
 use crate::{DEFAULTS, Listeners, Settings};
@@ -71,6 +73,27 @@ async fn a_queued_message_goes_out_once_its_license_has_a_number_and_its_progres
     testkit::eventually("the message waits for a number", async || {
         let waiting = client.list_waiting(request.clone()).await.unwrap().into_inner().waiting;
         if waiting.len() == 1 && waiting[0].reason == "no_number" { Ok(()) } else { Err(waiting) }
+    })
+    .await;
+
+    let request = EstimateFinishRequest { license_id: "acme".to_owned(), segments: 1, batch: false };
+    let estimate = client.estimate_finish(request).await.unwrap().into_inner();
+    assert_eq!((estimate.finish_at, estimate.held_by.as_deref()), (None, Some("no_number")));
+
+    let batch_id = Id::<domain::Batch>::new().to_string();
+    let canceled = MessageQueued { batch_id: Some(batch_id.clone()), ..world.queued("acme", PHONE, Reply) };
+    publisher.publish(&canceled, "canceled".to_owned(), world.clock.now()).await.unwrap();
+    let withdrawn = SendingWithdrawn {
+        license_id: "acme".to_owned(),
+        of: Some(Of::BatchId(batch_id)),
+        withdrawn_at: Some(proto::to_timestamp(world.clock.now())),
+    };
+    publisher.publish(&withdrawn, "withdrawn".to_owned(), world.clock.now()).await.unwrap();
+    testkit::eventually("the withdrawal", async || {
+        let waiting = world.count("waiting").await;
+        let known: i64 =
+            sqlx::query_scalar("select count(*) from withdrawals").fetch_one(&world.database.pool).await.unwrap();
+        if (waiting, known) == (1, 1) { Ok(()) } else { Err((waiting, known)) }
     })
     .await;
 

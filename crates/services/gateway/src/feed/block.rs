@@ -8,11 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proto::conversations::feed_entry::Content;
-use proto::conversations::{CompanyUpdated, FeedEntry, NumberChanged};
+use proto::conversations::{CompanyUpdated, FeedEntry, NumberChanged, UnmatchedUpdated};
 use proto::from_timestamp;
 use serde::Serialize;
 
-use crate::views::{BrokenAnswer, Call, Conversation, ConversationEvent, Message, Person, ReadState};
+use crate::views::{
+    Batch, BrokenAnswer, Call, Conversation, ConversationEvent, DeletionReceipt, Message, Person, ReadState,
+    ScheduledSend,
+};
 
 /// Shows proxies and clients that the stream lives.
 pub(super) const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
@@ -28,6 +31,10 @@ enum Data {
     Call(Call),
     Event(ConversationEvent),
     Read(ReadState),
+    Deleted(DeletionReceipt),
+    Batch(Batch),
+    Scheduled(Box<ScheduledSend>),
+    Unmatched { messages: u32 },
 }
 
 /// The block of an entry. An entry that breaks its contract still moves the position: waiting for it would stop
@@ -88,6 +95,13 @@ fn show(content: Content) -> Result<(&'static str, Data), BrokenAnswer> {
             ("conversation.read", Data::Read(read.state.ok_or(BrokenAnswer("state"))?.into()))
         }
         Content::ConversationEvent(event) => ("conversation.event", Data::Event(event.try_into()?)),
+        Content::ConversationDeleted(deleted) => {
+            let receipt = deleted.receipt.ok_or(BrokenAnswer("receipt"))?;
+            ("conversation.deleted", Data::Deleted(receipt.try_into()?))
+        }
+        Content::BatchUpdated(batch) => ("batch.updated", Data::Batch(batch.try_into()?)),
+        Content::ScheduledUpdated(send) => ("scheduled.updated", Data::Scheduled(Box::new(send.try_into()?))),
+        Content::UnmatchedUpdated(UnmatchedUpdated { messages }) => ("unmatched.updated", Data::Unmatched { messages }),
     })
 }
 

@@ -17,7 +17,10 @@ use crate::error::Problem;
 /// `conversation.updated` (the conversation), `person.updated` (the person), `number.changed` (`{number, carrier,
 /// assigned_at}`), `company.updated` (`{company_name, company_phone}`), `call.updated` (the call),
 /// `conversation.event` (a line of a conversation), `conversation.read` (`{conversation_id, unread, total_unread}`: you
-/// have read, perhaps on another device; nobody else sees it) or `reset` (`{head}`).
+/// have read, perhaps on another device; nobody else sees it), `conversation.deleted` (the receipt; the messages before
+/// it have become blocks with only an `id:`), `batch.updated` (the batch, at most twice a second), `scheduled.updated`
+/// (the scheduled send), `unmatched.updated` (`{messages}`: how many messages of unknown senders there are now, at most
+/// 1,000) or `reset` (`{head}`).
 /// A block with only an `id:` moves the position. With `Last-Event-ID` the feed goes on after
 /// that position, without from now. After `reset` the position is too old: fetch what is shown again. The stream
 /// ends when the token expires; connect again with a new one.

@@ -40,6 +40,7 @@ const NDJSON: &str = "application/x-ndjson";
 /// One line of the body.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"person_id": "t-1", "kind": "tenant", "name": "Tina Tenant", "phones": ["(212) 555-0123"]}))]
 pub(crate) struct ImportLine {
     /// 1 to 50 characters of A-Z, a-z, 0-9, _ and -.
     person_id: String,
@@ -54,6 +55,7 @@ pub(crate) struct ImportLine {
 
 /// One line of the answer, for one line of the body.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({"line": 1, "result": "created", "person_id": "t-1"}))]
 pub(crate) struct ImportResult {
     /// Counted from 1; empty lines count and have no answer.
     line: u64,

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use proto::conversations::recipient::To;
 use proto::conversations::{self, GetMessageRequest, SendMessagesRequest, SendMessagesResponse};
 use proto::dispatch::ListWaitingRequest;
+use proto::to_timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,7 +18,7 @@ use super::App;
 use super::extract::{Json, PathId, Query};
 use crate::auth::{Actor, Manager};
 use crate::error::Problem;
-use crate::views::{BrokenAnswer, Message, RecipientView, find_time};
+use crate::views::{BrokenAnswer, Message, Rejected, ScheduledSend, examples, find_time};
 
 const MAX_RECIPIENTS: usize = 10_000;
 const MAX_KEY_LENGTH: usize = 200;
@@ -27,22 +28,32 @@ const WAITING_TIMEOUT: Duration = Duration::from_secs(2);
 /// A text to one or many. Each gets a message of their own.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"recipients": [{"person_id": "t-1"}], "body": "The plumber comes at nine.", "last_seen_seq": 41}))]
+#[schema(example = json!({
+    "recipients": [{"person_id": "t-1"}, {"person_id": "t-9"}],
+    "body": "Dear {{person.first_name}}, the plumber comes at nine. {{company.name}}",
+    "media_urls": ["https://www.example.com/plan.png"], "last_seen_seq": 41, "send_at": "2026-03-30T14:00:00Z",
+}))]
 pub(crate) struct SendInput {
     /// 1 to 10,000.
     recipients: Vec<RecipientInput>,
+    /// May hold merge fields, which are filled in for each recipient: `{{person.name}}`, `{{person.first_name}}`,
+    /// `{{company.name}}`.
     body: String,
+    /// At most 10 `http` or `https` addresses.
     #[serde(default)]
     media_urls: Vec<String>,
     /// The newest feed position that you have seen. A conversation with a newer message, also one of your own, gets
     /// nothing: `conversation_moved_on`. Left out: not looked at.
     last_seen_seq: Option<u64>,
+    /// When to send it: RFC 3339, at most 60 days from now. Left out: at once. It is kept until then, and it is checked
+    /// again then who gets it.
+    send_at: Option<DateTime<Utc>>,
 }
 
 /// A person or a conversation.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Recipient)]
+#[schema(as = Recipient, example = json!({"person_id": "t-1"}))]
 pub(crate) struct RecipientInput {
     /// Goes to the person's preferred phone.
     #[schema(value_type = Option<String>)]
@@ -53,6 +64,7 @@ pub(crate) struct RecipientInput {
 
 /// What was accepted, and what not.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::sent()))]
 pub(crate) struct Sent {
     /// Set when more than one recipient was named.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,26 +72,14 @@ pub(crate) struct Sent {
     /// In the order of the recipients.
     messages: Vec<Message>,
     rejected: Vec<Rejected>,
-}
-
-/// Somebody to whom nothing goes.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Rejected {
-    recipient: RecipientView,
-    /// Stable; for programs: `person_not_found`, `conversation_not_found`, `person_has_no_phone`, `number_no_longer_tied`,
-    /// `recipient_opted_out` (no texts are wanted at the number), `cannot_receive_sms` (a landline or the like),
-    /// `conversation_moved_on` (see `last_seen_seq`), `duplicate_recipient`.
-    code: String,
-    /// A sentence for people.
-    detail: String,
-    /// With `conversation_moved_on`: the newest messages that you have not seen, oldest first, at most 20. Of a batch, for
-    /// the first 20 such conversations.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unseen: Vec<Message>,
+    /// With `send_at`: what is kept for later. There are no messages then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled: Option<Box<ScheduledSend>>,
 }
 
 /// A message, and while it waits, why.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::waiting_message()))]
 pub(crate) struct MessageDetail {
     #[serde(flatten)]
     message: Message,
@@ -97,7 +97,8 @@ pub(crate) struct Waiting {
     until: Option<DateTime<Utc>>,
 }
 
-/// Send a text. With `Idempotency-Key` a repeated request sends nothing new and gets the first answer.
+/// Send a text, at once or with `send_at` later. With `Idempotency-Key` a repeated request sends nothing new and gets the
+/// first answer, without what was deleted since.
 #[utoipa::path(
     post, path = "/v1/messages", tag = "messages", request_body = SendInput,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters.")),
@@ -106,9 +107,11 @@ pub(crate) struct Waiting {
         (status = 404, description = "The only recipient does not exist: `person_not_found`, …; see `rejected`."),
         (status = 409, description = "Nothing can go to the only recipient: `number_no_longer_tied`, \
             `recipient_opted_out`, `cannot_receive_sms`, `person_has_no_phone`; see `rejected`. `conversation_moved_on`: there are messages \
-            that you have not seen, in `unseen`; send again without `last_seen_seq` to insist."),
+            that you have not seen, in `unseen`; send again without `last_seen_seq` to insist. `company_name_unknown`: the \
+            text names the company, whose name is not known yet."),
         (status = 413, description = "`body_too_large`: more than 2 MiB."),
-        (status = 422, description = "`no_recipient_accepted`: see `rejected`. Others: `field` says which."),
+        (status = 422, description = "`no_recipient_accepted`: see `rejected`. `unknown_merge_field`, \
+            `send_at_out_of_range` and others: `field` says which."),
     ),
 )]
 pub(crate) async fn send_messages(
@@ -118,14 +121,15 @@ pub(crate) async fn send_messages(
     headers: HeaderMap,
     Json(input): Json<SendInput>,
 ) -> Result<(StatusCode, axum::Json<Sent>), Problem> {
-    let request = plan_request(actor, &headers, input)?;
+    let request = plan_request(actor, idempotency_key(&headers)?, input)?;
+    let named = request.recipients.len();
     let mut conversations = app.upstreams.conversations.clone();
     let write = async move {
         let answer = conversations.send_messages(request).await;
         answer.map_err(|status| Problem::from_upstream(&status))
     };
     let sent = show_sent(app.finish(write).await?.into_inner())?;
-    if let Some(refusal) = find_refusal(&sent) {
+    if let Some(refusal) = find_refusal(&sent, named) {
         return Err(refusal.into());
     }
     Ok((StatusCode::ACCEPTED, axum::Json(sent)))
@@ -175,7 +179,12 @@ async fn find_waiting(app: &App, actor: &Actor, message_id: &str) -> Option<Wait
     Some(Waiting { reason: waiting.reason, until: find_time(waiting.until, "until").ok().flatten() })
 }
 
-fn plan_request(actor: Actor, headers: &HeaderMap, input: SendInput) -> Result<SendMessagesRequest, Fault> {
+/// `idempotency_key` is empty when there is none.
+pub(super) fn plan_request(
+    actor: Actor,
+    idempotency_key: String,
+    input: SendInput,
+) -> Result<SendMessagesRequest, Fault> {
     if !(1..=MAX_RECIPIENTS).contains(&input.recipients.len()) {
         return Err(Fault::invalid("recipients", "invalid_recipients", "Name 1 to 10,000 recipients."));
     }
@@ -192,12 +201,13 @@ fn plan_request(actor: Actor, headers: &HeaderMap, input: SendInput) -> Result<S
     });
     Ok(SendMessagesRequest {
         license_id: actor.license.to_string(),
-        idempotency_key: idempotency_key(headers)?,
+        idempotency_key,
         recipients: recipients.collect::<Result<_, _>>()?,
         body: input.body,
         media_urls: input.media_urls,
         manager: Some(conversations::Manager { id: actor.id.to_string(), name: actor.name }),
         last_seen_seq: input.last_seen_seq,
+        send_at: input.send_at.map(to_timestamp),
     })
 }
 
@@ -217,21 +227,19 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Fault> {
 }
 
 fn show_sent(answer: SendMessagesResponse) -> Result<Sent, BrokenAnswer> {
-    let rejected = answer.rejected.into_iter().map(|rejection| {
-        let recipient = rejection.recipient.ok_or(BrokenAnswer("recipient"))?.try_into()?;
-        let unseen = rejection.unseen.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
-        Ok(Rejected { recipient, code: rejection.code, detail: rejection.detail, unseen })
-    });
     Ok(Sent {
         batch_id: answer.batch_id,
-        rejected: rejected.collect::<Result<_, BrokenAnswer>>()?,
         messages: answer.messages.into_iter().map(Message::try_from).collect::<Result<_, _>>()?,
+        rejected: answer.rejected.into_iter().map(Rejected::try_from).collect::<Result<_, _>>()?,
+        scheduled: answer.scheduled.map(|send| send.try_into().map(Box::new)).transpose()?,
     })
 }
 
 /// A send of which nothing was accepted is an error, and of a single recipient it is that recipient's.
-fn find_refusal(sent: &Sent) -> Option<Fault> {
-    if !sent.messages.is_empty() {
+///
+/// A repeated request whose messages were deleted since has fewer rejections than recipients: it was accepted.
+fn find_refusal(sent: &Sent, named: usize) -> Option<Fault> {
+    if !sent.messages.is_empty() || sent.scheduled.is_some() || sent.rejected.len() < named {
         return None;
     }
     let fault = match sent.rejected.as_slice() {

@@ -3,20 +3,27 @@
 //! A handler reads the request, asks a service, and shows the answer. Reads end with the client that asked;
 //! writes go on without it ([`App::finish`]).
 
+mod batches;
 mod calls;
 mod consent;
 mod conversations;
+mod deletion;
 mod extract;
 mod feed;
 mod import;
+mod media;
 mod messages;
 mod number;
 mod observe;
 mod openapi;
 mod people;
+mod preview;
 mod reading;
+mod scheduled;
+mod search;
 mod settings;
 mod transcript;
+mod unmatched;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -86,8 +93,10 @@ pub(crate) fn router(app: App, cors: &CorsSettings, limits: &UpstreamSettings) -
 }
 
 fn routes(limits: &UpstreamSettings) -> OpenApiRouter<App> {
-    let sends =
-        OpenApiRouter::new().routes(routes!(messages::send_messages)).layer(DefaultBodyLimit::max(MESSAGES_BODY_BYTES));
+    let sends = OpenApiRouter::new()
+        .routes(routes!(messages::send_messages))
+        .routes(routes!(preview::preview_messages))
+        .layer(DefaultBodyLimit::max(MESSAGES_BODY_BYTES));
     let asking_carriers = OpenApiRouter::new()
         .routes(routes!(number::create_candidate))
         .routes(routes!(number::put_number))
@@ -101,13 +110,25 @@ fn routes(limits: &UpstreamSettings) -> OpenApiRouter<App> {
         .routes(routes!(people::put_person, people::get_person, people::delete_person))
         .merge(sends)
         .routes(routes!(messages::get_message))
+        .routes(routes!(media::get_media))
+        .routes(routes!(batches::list_batches))
+        .routes(routes!(batches::get_batch))
+        .routes(routes!(batches::list_batch_messages))
+        .routes(routes!(batches::cancel_batch))
+        .routes(routes!(scheduled::list_scheduled))
+        .routes(routes!(scheduled::get_scheduled, scheduled::update_scheduled, scheduled::cancel_scheduled))
         .routes(routes!(conversations::list_conversations))
-        .routes(routes!(conversations::get_conversation))
+        .routes(routes!(conversations::get_conversation, deletion::delete_conversation))
         .routes(routes!(conversations::list_messages))
         .routes(routes!(reading::mark_read))
         .routes(routes!(transcript::get_transcript))
         .routes(routes!(consent::list_events))
         .routes(routes!(consent::put_consent))
+        .routes(routes!(search::search))
+        .routes(routes!(unmatched::list_unmatched))
+        .routes(routes!(unmatched::tie_unmatched))
+        .routes(routes!(unmatched::list_blocked_numbers, unmatched::block_number))
+        .routes(routes!(unmatched::unblock_number))
         .routes(routes!(calls::list_calls))
         .routes(routes!(feed::follow_feed))
         .layer(middleware::from_fn_with_state(limits.timeout(), observe::limit_time))
@@ -125,7 +146,7 @@ fn cors_layer(settings: &CorsSettings) -> anyhow::Result<CorsLayer> {
     };
     Ok(CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::PUT, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::PUT, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
@@ -133,13 +154,14 @@ fn cors_layer(settings: &CorsSettings) -> anyhow::Result<CorsLayer> {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static(LICENSE_HEADER),
         ])
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, header::CONTENT_DISPOSITION])
         .max_age(PREFLIGHT_MAX_AGE))
 }
 
 async fn forbid_storing(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Media say themselves who may keep them.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -19,7 +19,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     // Anybody can invent methods; a metric must not grow with them.
     let method = match request.method().as_str() {
-        known @ ("GET" | "HEAD" | "PUT" | "POST" | "DELETE" | "OPTIONS") => known.to_owned(),
+        known @ ("GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE" | "OPTIONS") => known.to_owned(),
         _ => "other".to_owned(),
     };
     let span = tracing::info_span!("request", %method, %route, status = tracing::field::Empty);

@@ -27,7 +27,10 @@ const INTRODUCTION: &str = "Text messages for property management: every license
         (name = "number", description = "Another number for the license: generate, then save."),
         (name = "people", description = "Whom managers text."),
         (name = "messages", description = "Texts that go out."),
+        (name = "batches", description = "Sends to many: how far they are, and how to stop them."),
+        (name = "scheduled", description = "Sends that wait for their time."),
         (name = "conversations", description = "What was written with whom."),
+        (name = "unmatched", description = "Messages of senders whom nobody knows, and numbers that are blocked."),
         (name = "calls", description = "Who called the license's number. Calls are forwarded to the company phone."),
         (name = "feed", description = "What happens, as it happens."),
     ),
@@ -66,7 +69,7 @@ fn describe_refusals(api: &mut OpenApi) {
         ("503", "`service_unavailable`: try again in a moment."),
     ];
     for item in api.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             let responses = &mut operation.responses.responses;
             for (status, description) in everywhere {

@@ -17,6 +17,7 @@ use crate::views::{Person, PersonPage};
 /// A person as the company knows them.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"kind": "tenant", "name": "Tina Tenant", "phones": ["(212) 555-0123"]}))]
 pub(crate) struct PersonInput {
     /// `tenant`, `lead`, `vendor` or `owner`.
     #[schema(value_type = String)]

@@ -96,6 +96,43 @@ async fn the_backend_acts_for_the_license_it_names_and_nobody_else_reaches_anoth
     assert_eq!(read(stranger).await.problem(), (403, "forbidden", None));
 }
 
+#[tokio::test]
+async fn every_call_acts_in_the_license_of_the_token_and_in_no_other() {
+    let world = World::start().await;
+    let stranger = token(Token { license_id: Some("other"), role: "admin", ..Token::default() });
+    let id = "01900000-0000-7000-8000-000000000001";
+    let send = json!({"recipients": [{"person_id": "t-1"}], "body": "x"});
+    let calls = [
+        ("DELETE", format!("/v1/conversations/{id}"), json!(null)),
+        ("POST", "/v1/messages/preview".to_owned(), send),
+        ("GET", "/v1/batches".to_owned(), json!(null)),
+        ("GET", format!("/v1/batches/{id}"), json!(null)),
+        ("GET", format!("/v1/batches/{id}/messages"), json!(null)),
+        ("POST", format!("/v1/batches/{id}/cancel"), json!(null)),
+        ("GET", "/v1/scheduled".to_owned(), json!(null)),
+        ("GET", format!("/v1/scheduled/{id}"), json!(null)),
+        ("PATCH", format!("/v1/scheduled/{id}"), json!({"body": "x"})),
+        ("DELETE", format!("/v1/scheduled/{id}"), json!(null)),
+        ("GET", "/v1/unmatched".to_owned(), json!(null)),
+        ("POST", format!("/v1/unmatched/{id}/tie"), json!({"person_id": "t-1"})),
+        ("GET", "/v1/blocked-numbers".to_owned(), json!(null)),
+        ("POST", "/v1/blocked-numbers".to_owned(), json!({"unmatched_id": id})),
+        ("DELETE", format!("/v1/blocked-numbers/{id}"), json!(null)),
+        ("GET", "/v1/search?q=x".to_owned(), json!(null)),
+        ("GET", format!("/v1/media/{id}"), json!(null)),
+    ];
+    for (method, path, body) in &calls {
+        // The service's refusal passes through, with its code.
+        let answer = world.send(method, path, &stranger, body).await;
+        assert_eq!(answer.problem(), (404, "nothing_known", None), "{method} {path}");
+        let other = world.request(method, path, &stranger).header("Leaseline-License", "acme").json(body);
+        assert_eq!(read(other).await.problem(), (403, "forbidden", None), "{method} {path}");
+        let nobody = world.http.request(method.parse().unwrap(), format!("{}{path}", world.gateway.url)).json(body);
+        assert_eq!(read(nobody).await.problem(), (401, "unauthenticated", None), "{method} {path}");
+    }
+    assert_eq!(world.services.known().licenses_asked(), vec!["other"; calls.len()]);
+}
+
 /// The company's login, as far as the gateway sees it.
 struct Login {
     url: String,

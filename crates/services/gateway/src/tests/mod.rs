@@ -1,15 +1,22 @@
 //! The gateway as its callers see it: over HTTP, with real NATS and services that a test plays.
 
 mod auth;
+mod batches;
 mod calls;
 mod consent;
+mod deleting;
+mod description;
 mod feed;
 mod importing;
 mod marks;
+mod media;
 mod number;
 mod reading;
+mod scheduled;
+mod searching;
 mod services;
 mod sse;
+mod strangers;
 mod tokens;
 mod writing;
 

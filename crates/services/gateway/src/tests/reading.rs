@@ -28,6 +28,8 @@ fn a_conversation() -> Conversation {
         opened_at: Some(to_timestamp(a_time())),
         consent: None,
         unread: 2,
+        newer_conversation_id: None,
+        older_conversation_ids: Vec::new(),
     }
 }
 
@@ -91,7 +93,7 @@ async fn a_conversation_and_its_messages_have_the_shapes_of_the_design() {
         "conversation_id": CONVERSATION, "number": "+12125550123", "last_message": message_json(),
         "people": [{"person_id": "t-1", "kind": "tenant", "name": "Tina"}],
         "sendable": false, "reason": "number_no_longer_tied", "consent": null, "opened_at": "2026-03-02T15:00:00Z",
-        "unread": 2,
+        "unread": 2, "newer_conversation_id": null, "older_conversation_ids": [],
     });
     let path = format!("/v1/conversations/{CONVERSATION}");
     assert_eq!(world.get(&path).await.body, conversation);
@@ -192,78 +194,6 @@ async fn with_nats_away_the_gateway_still_reads_and_writes() {
 }
 
 #[tokio::test]
-async fn the_api_describes_itself_and_its_page_needs_no_internet() {
-    let world = World::start().await;
-    let url = |path: &str| format!("{}{path}", world.gateway.url);
-    let api = read(world.http.get(url("/v1/openapi.json"))).await;
-    assert_eq!(api.status, 200);
-    let paths = api.body["paths"].as_object().unwrap();
-    for path in [
-        "/v1/licenses/{license_id}",
-        "/v1/settings",
-        "/v1/settings/company",
-        "/v1/people",
-        "/v1/people/{person_id}",
-        "/v1/messages",
-        "/v1/messages/{message_id}",
-        "/v1/conversations",
-        "/v1/conversations/{conversation_id}",
-        "/v1/conversations/{conversation_id}/messages",
-        "/v1/conversations/{conversation_id}/read",
-        "/v1/conversations/{conversation_id}/transcript",
-        "/v1/calls",
-        "/v1/number",
-        "/v1/number/candidates",
-        "/v1/feed",
-    ] {
-        assert!(paths.contains_key(path), "{path}");
-    }
-    let refusal = &api.body["paths"]["/v1/messages"]["post"]["responses"]["422"]["content"];
-    let problem = json!({"$ref": "#/components/schemas/Problem"});
-    assert_eq!(refusal["application/problem+json"]["schema"], problem);
-    for (path, operations) in paths {
-        for (method, operation) in operations.as_object().unwrap() {
-            assert!(operation["summary"].is_string(), "{method} {path} does not say what it does");
-            for (status, response) in operation["responses"].as_object().unwrap() {
-                let said = response["description"].as_str().unwrap_or_default();
-                let enough = said.contains('`') || status.starts_with('2') && !said.is_empty();
-                assert!(enough, "{method} {path} {status} is not described, or names no code");
-            }
-        }
-    }
-    let candidate = &api.body["paths"]["/v1/number/candidates"]["post"];
-    assert_eq!(candidate["requestBody"]["required"], json!(null), "the body may be left out");
-    assert!(candidate["responses"]["429"]["headers"]["Retry-After"].is_object());
-    for schema in [
-        "License",
-        "Company",
-        "Settings",
-        "Candidate",
-        "CandidateInput",
-        "SaveInput",
-        "Call",
-        "Consent",
-        "ConsentInput",
-        "ConversationEvent",
-        "ReadInput",
-        "ReadState",
-        "SendInput",
-        "Transcript",
-    ] {
-        assert!(api.body["components"]["schemas"][schema]["example"].is_object(), "{schema}");
-    }
-    let page = world.http.get(url("/docs/")).send().await.unwrap().text().await.unwrap();
-    assert!(page.contains("swagger-ui") && !page.contains("https://"), "{page}");
-    let script = world.http.get(url("/docs/swagger-ui-bundle.js")).send().await.unwrap();
-    assert_eq!(script.status(), 200);
-    // Every schema that is referred to is there.
-    let text = api.body.to_string();
-    for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
-        assert!(api.body["components"]["schemas"].get(name).is_some(), "{name}");
-    }
-}
-
-#[tokio::test]
 async fn answers_are_not_stored_or_guessed_at_and_only_listed_origins_may_call_from_a_browser() {
     let allow = |settings: &mut crate::Settings| {
         settings.cors.allowed_origins = vec!["https://app.example.com".to_owned()];
@@ -280,6 +210,10 @@ async fn answers_are_not_stored_or_guessed_at_and_only_listed_origins_may_call_f
     let answer = preflight("https://app.example.com").await;
     assert_eq!(answer.headers["access-control-allow-origin"], "https://app.example.com");
     let headers = answer.headers["access-control-allow-headers"].to_str().unwrap().to_owned();
+    let methods = answer.headers["access-control-allow-methods"].to_str().unwrap();
+    for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
+        assert!(methods.contains(method), "{method} is not in {methods}");
+    }
     for name in ["authorization", "content-type", "idempotency-key", "last-event-id", "leaseline-license"] {
         assert!(headers.contains(name), "{name} is not in {headers}");
     }

@@ -43,6 +43,7 @@ async fn a_send_carries_the_managers_id_and_name_and_says_what_was_accepted_and_
         batch_id: Some("01900000-0000-7000-8000-00000000000b".to_owned()),
         messages: vec![a_message("acme", MESSAGE)],
         rejected: vec![rejection("t-9", "person_has_no_phone")],
+        scheduled: None,
     };
     let body = text_to(&json!([{"conversation_id": CONVERSATION}, {"person_id": "t-9"}]));
     let request = world.request("POST", "/v1/messages", &token(Token::default()));

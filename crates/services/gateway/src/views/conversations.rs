@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use proto::conversations;
-use proto::conversations::recipient::To;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BrokenAnswer, Consent, find_time, text, time};
+use super::{BrokenAnswer, Consent, Media, examples, find_time, text, time};
 
 /// One SMS or MMS.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::message()))]
 #[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Message {
     pub(crate) message_id: String,
@@ -38,15 +38,9 @@ pub(crate) struct Message {
     batch_id: Option<String>,
 }
 
-/// A picture or another file.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Media {
-    pub(super) url: String,
-    content_type: Option<String>,
-}
-
 /// A manager as they were when they did it.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({"id": "m-1", "name": "Mia Manager"}))]
 pub(crate) struct Manager {
     id: String,
     pub(super) name: String,
@@ -66,6 +60,7 @@ pub(crate) struct MessageError {
 
 /// Messages, newest first.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::page(&examples::message())))]
 pub(crate) struct MessagePage {
     items: Vec<Message>,
     /// The `before` of the next page. Null: this was the last page.
@@ -74,6 +69,7 @@ pub(crate) struct MessagePage {
 
 /// All messages with one number while it stays with the same people.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::conversation()))]
 #[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Conversation {
     conversation_id: String,
@@ -94,6 +90,21 @@ pub(crate) struct Conversation {
     /// Inbound messages that you have not read. Left out on the feed, which is for all managers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unread: Option<u32>,
+    /// With `number_no_longer_tied`: the conversation in which its people are reached now, if there is one.
+    newer_conversation_id: Option<String>,
+    /// Conversations that have this one as their newer one, newest first, at most 20.
+    older_conversation_ids: Vec<String>,
+}
+
+/// What remains of a deleted conversation (rule 11).
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::deletion_receipt()))]
+pub(crate) struct DeletionReceipt {
+    conversation_id: String,
+    deleted_by: Manager,
+    deleted_at: DateTime<Utc>,
+    /// How many messages were erased.
+    messages: u32,
 }
 
 /// A person of a conversation.
@@ -106,33 +117,13 @@ pub(crate) struct ConversationPerson {
 
 /// Conversations, newest first.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [examples::conversation()], "next_cursor": null, "total_unread": 1}))]
 pub(crate) struct ConversationPage {
     items: Vec<Conversation>,
     /// Null: this was the last page.
     next_cursor: Option<String>,
     /// Your unread messages over all conversations of the license.
     total_unread: u64,
-}
-
-/// Whom a message was for, as the caller named them.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = RejectedRecipient)]
-pub(crate) enum RecipientView {
-    PersonId(String),
-    ConversationId(String),
-}
-
-impl TryFrom<conversations::Recipient> for RecipientView {
-    type Error = BrokenAnswer;
-
-    fn try_from(recipient: conversations::Recipient) -> Result<Self, BrokenAnswer> {
-        match recipient.to {
-            Some(To::PersonId(id)) => Ok(Self::PersonId(id)),
-            Some(To::ConversationId(id)) => Ok(Self::ConversationId(id)),
-            None => Err(BrokenAnswer("recipient")),
-        }
-    }
 }
 
 impl From<conversations::ConversationPerson> for ConversationPerson {
@@ -152,13 +143,12 @@ impl TryFrom<conversations::Message> for Message {
     type Error = BrokenAnswer;
 
     fn try_from(message: conversations::Message) -> Result<Self, BrokenAnswer> {
-        let media = message.media.into_iter();
         Ok(Self {
             message_id: message.message_id,
             conversation_id: message.conversation_id,
             direction: message.direction,
             body: message.body,
-            media: media.map(|media| Media { url: media.url, content_type: text(media.content_type) }).collect(),
+            media: message.media.into_iter().map(Media::from).collect(),
             from: text(message.from),
             to: message.to,
             manager: message.manager.map(Manager::from),
@@ -187,6 +177,21 @@ impl TryFrom<conversations::Conversation> for Conversation {
             consent: conversation.consent.map(Consent::try_from).transpose()?,
             opened_at: time(conversation.opened_at, "opened_at")?,
             unread: Some(conversation.unread),
+            newer_conversation_id: conversation.newer_conversation_id,
+            older_conversation_ids: conversation.older_conversation_ids,
+        })
+    }
+}
+
+impl TryFrom<conversations::DeletionReceipt> for DeletionReceipt {
+    type Error = BrokenAnswer;
+
+    fn try_from(receipt: conversations::DeletionReceipt) -> Result<Self, BrokenAnswer> {
+        Ok(Self {
+            conversation_id: receipt.conversation_id,
+            deleted_by: receipt.deleted_by.ok_or(BrokenAnswer("deleted_by"))?.into(),
+            deleted_at: time(receipt.deleted_at, "deleted_at")?,
+            messages: receipt.messages,
         })
     }
 }

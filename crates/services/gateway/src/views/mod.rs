@@ -2,19 +2,32 @@
 //!
 //! They decide nothing. A service's answer that lacks what it must have is our mistake, not the caller's.
 
+mod batches;
 mod calls;
 mod consent;
 mod conversations;
+pub(crate) mod examples;
+mod media;
 mod people;
 mod reading;
+mod recipients;
+mod scheduled;
+mod search;
 mod settings;
+mod unmatched;
 
+pub(crate) use batches::{Batch, BatchPage, PreviewedMessage};
 pub(crate) use calls::{Call, CallPage};
 pub(crate) use consent::{Consent, ConversationEvent, ConversationEventPage};
-pub(crate) use conversations::{Conversation, ConversationPage, Message, MessagePage, RecipientView};
+pub(crate) use conversations::{Conversation, ConversationPage, DeletionReceipt, Message, MessagePage};
+pub(crate) use media::Media;
 pub(crate) use people::{Person, PersonPage};
 pub(crate) use reading::{ReadState, TranscriptHead, TranscriptMessage};
+pub(crate) use recipients::{RecipientView, Rejected};
+pub(crate) use scheduled::{ScheduledPage, ScheduledSend};
+pub(crate) use search::SearchPage;
 pub(crate) use settings::{Candidate, Settings};
+pub(crate) use unmatched::{BlockedNumber, BlockedNumberPage, Tied, UnmatchedPage};
 
 use chassis::Fault;
 use chrono::{DateTime, Utc};

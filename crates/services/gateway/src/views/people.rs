@@ -4,10 +4,11 @@ use proto::conversations;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::text;
+use super::{examples, text};
 
 /// Somebody a manager texts.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::person()))]
 #[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Person {
     person_id: String,
@@ -20,6 +21,7 @@ pub(crate) struct Person {
 
 /// People by name, then id.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::page(&examples::person())))]
 pub(crate) struct PersonPage {
     items: Vec<Person>,
     /// Null: this was the last page.

@@ -112,7 +112,7 @@ impl TranscriptMessage {
             let _ = writeln!(block, "    {line}");
         }
         for each in media {
-            let _ = writeln!(block, "    + {}", each.url);
+            let _ = writeln!(block, "    + {each}");
         }
         block
     }

@@ -17,6 +17,8 @@ async fn stop_and_start(carrier: CarrierName) {
     world.text(0, "please stop by at 5").await;
     world.wait_for_messages(&["please stop by at 5".to_owned()], "received").await;
     assert_eq!(world.mia.send("k1", &recipient, "five is fine").await.unwrap().status, 202);
+    // Else the carrier may refuse it because of the STOP, and say so first.
+    world.wait_for_messages(&["five is fine".to_owned()], "delivered").await;
 
     world.text(0, " Stop ").await;
     let line = feed.wait_for("the line", PATIENCE, |event| event.kind == "conversation.event").await.unwrap();

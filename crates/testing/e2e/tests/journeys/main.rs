@@ -4,15 +4,19 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a journey stops at the first surprise")]
 
 mod architecture;
+mod batches;
 mod calls;
 mod consent;
+mod deletion;
 mod kills;
 mod lines;
 mod live;
 mod main_job;
+mod media;
 mod number_changes;
 mod outages;
 mod people;
 mod queries;
 mod secrecy;
+mod strangers;
 mod world;

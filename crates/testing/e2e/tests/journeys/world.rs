@@ -12,6 +12,7 @@ use leaseline::stack::{Options, Stack};
 use leaseline::token::Signer;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use testkit::Gate;
 use tokio::sync::mpsc;
 
@@ -26,6 +27,8 @@ pub struct World {
     pub nats: Gate,
     pub signer: Signer,
     pub outside: Outside,
+    /// Of the databases, the streams and the license.
+    id: String,
 }
 
 /// What drives a journey and counts at its ends: two managers and the phones.
@@ -115,7 +118,34 @@ impl World {
             ingests: stack.ingest_urls.clone(),
             twilio_auth_token: Secret::new(stack.twilio_auth_token.clone()),
         };
-        Self { stack, postgres, nats, signer, outside }
+        Self { stack, postgres, nats, signer, outside, id }
+    }
+
+    pub fn license_id(&self) -> String {
+        format!("lic-{}", self.id)
+    }
+
+    /// For events that a journey publishes itself.
+    pub fn nats_settings(&self) -> bus::NatsSettings {
+        bus::NatsSettings { namespace: format!("j{}", self.id), ..testkit::nats() }
+    }
+
+    /// Rows of all services' databases, and messages of all streams, that hold a text.
+    pub async fn find_everywhere(&self, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for service in ["numbers", "conversations", "dispatch"] {
+            let address: PgConnectOptions = testkit::engine("LEASELINE_TEST_DATABASE_URL").parse().expect("an address");
+            let address = address.database(&format!("journey_{}_{service}", self.id));
+            let pool = PgPoolOptions::new().max_connections(1).connect_with(address).await.expect("the database");
+            found.extend(
+                testkit::find_text(&pool, text).await.into_iter().map(|(table, _)| format!("{service} {table}")),
+            );
+            pool.close().await;
+        }
+        let client = async_nats::connect(testkit::engine("LEASELINE_TEST_NATS_URL")).await.expect("NATS");
+        let streams = testkit::find_text_in_streams(&client, &self.nats_settings().namespace, text).await;
+        found.extend(streams.into_iter().map(|(stream, number)| format!("{stream} {number}")));
+        found
     }
 
     pub async fn stop(self) {

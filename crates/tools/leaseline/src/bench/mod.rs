@@ -1,4 +1,5 @@
-//! `leaseline bench`: the two hot paths, answered calls, and the ceilings of this machine, in one run.
+//! `leaseline bench`: the two hot paths, answered calls, an import and a large batch, and the ceilings of this machine,
+//! in one run.
 //!
 //! Everything is in one process on loopback: load generator, five services, simulator, and beside it fresh engines
 //! that sync as in production. Every text is unique and is checked to arrive exactly once. Each phase is bounded in
@@ -10,8 +11,10 @@ mod inbound;
 mod ledger;
 mod load;
 mod machine;
+mod many;
 mod outbound;
 mod report;
+pub mod sizes;
 mod world;
 
 use std::fs;
@@ -83,9 +86,11 @@ async fn measure(options: &Options, progress: &Progress) -> Result<Report> {
     let inbound = measure_inbound(&world, progress, usize::try_from(options.messages)?).await?;
     let calls = measure_calls(&mut world, progress, &inbound).await?;
     let outbound = measure_outbound(&world, progress, usize::try_from(options.sends)?).await?;
+    progress.say(&format!("an import of {} people, and a text to {} of them", many::PEOPLE, many::RECIPIENTS));
+    let many = many::measure(&world).await?;
     progress.say("stopping");
     world.end().await?;
-    Ok(Report { machine, command: options.command.clone(), inbound, calls, outbound })
+    Ok(Report { machine, command: options.command.clone(), inbound, calls, outbound, many })
 }
 
 async fn measure_inbound(world: &World, progress: &Progress, count: usize) -> Result<Path> {

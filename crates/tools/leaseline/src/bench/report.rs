@@ -7,6 +7,7 @@ use super::Measured;
 use super::ceilings::Ceilings;
 use super::ledger::Percentiles;
 use super::machine::Machine;
+use super::many::{Many, PEOPLE, RECIPIENTS};
 
 /// One of the two hot paths.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,7 @@ pub(super) struct Report {
     pub(super) inbound: Path,
     pub(super) calls: Calls,
     pub(super) outbound: Path,
+    pub(super) many: Many,
 }
 
 impl Report {
@@ -52,7 +54,20 @@ impl Report {
             p50(answers),
             p99(answers),
         );
-        format!("{inbound}\n{calls}\n{outbound}")
+        let Many { import, batch } = self.many;
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let lines = PEOPLE as f64 / import.as_secs_f64();
+        let many = format!(
+            "## Many at once\n\n| result | | |\n|---|---:|---:|\n\
+             | import of people, NDJSON | {}/s | {} lines in {:.1} s |\n\
+             | one text to {} people, merge fields filled in | {} | until every message is answered |\n",
+            grouped(lines),
+            grouped_count(PEOPLE),
+            import.as_secs_f64(),
+            grouped_count(RECIPIENTS),
+            milliseconds(batch),
+        );
+        format!("{inbound}\n{calls}\n{outbound}\n{many}")
     }
 
     /// The whole page.

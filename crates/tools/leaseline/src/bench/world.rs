@@ -38,6 +38,7 @@ const SETTLING: Duration = Duration::from_secs(15);
 
 /// A customer company under load.
 pub(super) struct License {
+    pub(super) id: String,
     /// Its messages number.
     pub(super) number: String,
     /// Of its people, in the order of their ids.
@@ -55,6 +56,8 @@ impl License {
 /// Everything that runs. Its folder goes with it.
 pub(super) struct World {
     pub(super) licenses: Vec<License>,
+    /// The company product that serves all of them.
+    pub(super) backend: Api,
     pub(super) phones: Phones,
     pub(super) stack: Stack,
     /// The database of conversations, as the administrator.
@@ -78,16 +81,18 @@ impl World {
             folder.include(Path::new(&data))?;
         }
         let nats = async_nats::connect(&engines.nats_url).await.context("NATS cannot be reached")?;
-        remove_leftovers(&admin, &nats).await?;
+        remove_leftovers(&admin, &nats, DATABASE_PREFIX, &[NAMESPACE]).await?;
         let signer = Signer::new(format!("{:032x}{:032x}", rand::rng().random::<u128>(), rand::rng().random::<u128>()));
         let stack = Stack::start(&options(&engines, &signer)).await?;
         let address: PgConnectOptions = engines.database_url.parse()?;
         let address = address.database(&format!("{DATABASE_PREFIX}conversations"));
         let conversations = PgPoolOptions::new().max_connections(16).connect_with(address).await?;
-        let licenses = create_licenses(&stack, &signer).await?;
+        let gateway = stack.gateway_urls.first().context("the stack has no gateway")?;
+        let backend = Api::new(gateway, &signer.sign("", "service", "backend", "Company backend")?);
+        let licenses = create_licenses(gateway, &backend, &signer).await?;
         wait_until_known(&conversations).await?;
         let phones = Phones::new(&stack.simulator_url);
-        Ok(Self { licenses, phones, stack, conversations, nats, admin, engines, _folder: folder })
+        Ok(Self { licenses, backend, phones, stack, conversations, nats, admin, engines, _folder: folder })
     }
 
     /// Stops in order. Nothing of the run stays, also at engines that were given.
@@ -95,7 +100,7 @@ impl World {
         let Self { stack, conversations, admin, nats, engines, _folder: folder, .. } = self;
         stack.stop().await?;
         conversations.close().await;
-        remove_leftovers(&admin, &nats).await?;
+        remove_leftovers(&admin, &nats, DATABASE_PREFIX, &[NAMESPACE]).await?;
         admin.close().await;
         drop(engines);
         drop(folder);
@@ -155,9 +160,7 @@ fn options(engines: &Engines, signer: &Signer) -> Options {
     }
 }
 
-async fn create_licenses(stack: &Stack, signer: &Signer) -> Result<Vec<License>> {
-    let gateway = stack.gateway_urls.first().context("the stack has no gateway")?;
-    let backend = Api::new(gateway, &signer.sign("", "service", "backend", "Company backend")?);
+async fn create_licenses(gateway: &str, backend: &Api, signer: &Signer) -> Result<Vec<License>> {
     let mut licenses = Vec::with_capacity(LICENSES);
     for area_code in AREA_CODES {
         let id = format!("bench-{area_code}");
@@ -173,7 +176,7 @@ async fn create_licenses(stack: &Stack, signer: &Signer) -> Result<Vec<License>>
             async move { manager.put(&format!("/v1/people/{}", License::person_id(index)), &person).await.map(drop) }
         });
         stream::iter(puts).buffer_unordered(16).try_collect::<()>().await?;
-        licenses.push(License { number, phones, manager });
+        licenses.push(License { id, number, phones, manager });
     }
     Ok(licenses)
 }
@@ -196,10 +199,15 @@ async fn wait_until_known(conversations: &PgPool) -> Result<()> {
 }
 
 /// Of an earlier run that was killed, or of this one.
-async fn remove_leftovers(admin: &PgPool, nats: &async_nats::Client) -> Result<()> {
+pub(super) async fn remove_leftovers(
+    admin: &PgPool,
+    nats: &async_nats::Client,
+    prefix: &str,
+    namespaces: &[&str],
+) -> Result<()> {
     let databases: Vec<String> =
         sqlx::query_scalar("select datname::text from pg_database where starts_with(datname, $1)")
-            .bind(DATABASE_PREFIX)
+            .bind(prefix)
             .fetch_all(admin)
             .await?;
     for name in databases {
@@ -208,7 +216,10 @@ async fn remove_leftovers(admin: &PgPool, nats: &async_nats::Client) -> Result<(
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(admin).await?;
     }
     let jetstream = async_nats::jetstream::new(nats.clone());
-    let prefixes = ["", "KV_"].map(|kind| format!("{kind}{}_", NAMESPACE.to_uppercase()));
+    let prefixes: Vec<String> = ["", "KV_"]
+        .iter()
+        .flat_map(|kind| namespaces.iter().map(move |namespace| format!("{kind}{}_", namespace.to_uppercase())))
+        .collect();
     let names: Vec<String> = jetstream.stream_names().try_collect().await?;
     for name in names.iter().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
         jetstream.delete_stream(name).await?;
@@ -268,14 +279,14 @@ async fn watch(mut feed: Feed, ledger: Option<Arc<Ledger>>, jumps: Arc<AtomicUsi
 
 /// Where this run keeps its data. Removed when it is dropped; what a killed run left is removed before.
 #[derive(Debug)]
-struct Folder {
-    path: PathBuf,
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
     /// PostgreSQL's home, when its user may not go to `path`.
     elsewhere: Option<PathBuf>,
 }
 
 impl Folder {
-    fn fresh(path: &Path) -> Result<Self> {
+    pub(super) fn fresh(path: &Path) -> Result<Self> {
         // Without the data inside it holds the password of data that are elsewhere: those are used again.
         if path.join("postgres").exists() {
             fs::remove_dir_all(path).with_context(|| format!("cannot remove {}", path.display()))?;
@@ -283,7 +294,7 @@ impl Folder {
         Ok(Self { path: path.to_owned(), elsewhere: None })
     }
 
-    fn include(&mut self, data: &Path) -> Result<()> {
+    pub(super) fn include(&mut self, data: &Path) -> Result<()> {
         let inside = data.starts_with(fs::canonicalize(&self.path)?);
         self.elsewhere = data.parent().filter(|_| !inside).map(Path::to_owned);
         Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
@@ -18,14 +18,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::faults::Fault;
+use crate::media::MAX_FILE;
 use crate::state::{CountsNow, Simulator};
+
+/// A text with a file or two in it.
+const MAX_TEXT_BYTES: usize = 3 * MAX_FILE;
 
 type Shared = State<Arc<Simulator>>;
 
 pub(crate) fn router() -> Router<Arc<Simulator>> {
     Router::new()
         .route("/_sim/health", get(health))
-        .route("/_sim/phones/{number}/text", post(phones::text))
+        .route("/_sim/phones/{number}/text", post(phones::text).layer(DefaultBodyLimit::max(MAX_TEXT_BYTES)))
         .route("/_sim/phones/{number}/call", post(phones::call))
         .route("/_sim/phones/{number}/inbox", get(phones::inbox))
         .route("/_sim/numbers", get(show::numbers))

@@ -10,6 +10,7 @@ use super::show::rfc_3339;
 use super::{Problem, Shared, nobody_owns, parse};
 use crate::calls::{self, Called, Dialling, Outcome};
 use crate::e164;
+use crate::media::Attachment;
 use crate::texts::{self, Text, Texted};
 
 /// The most messages that one look into an inbox shows.
@@ -34,6 +35,9 @@ struct TextRequest {
 pub(super) struct TextAnswer {
     message_sid: String,
     webhook_status: Option<u16>,
+    /// Where the carrier says the media are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    media_urls: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,10 +67,13 @@ pub(super) async fn text(
     if media_urls.len() > MAX_MEDIA {
         return Err(Problem::invalid("media_urls: more than 10"));
     }
+    let unreadable = || Problem::invalid("media_urls: a data: address is data:<type>;base64,<at most 8 MiB>");
+    let attachments: Option<Vec<Attachment>> = media_urls.into_iter().map(Attachment::parse).collect();
+    let attachments = attachments.ok_or_else(unreadable)?;
     let missing = nobody_owns(&to);
-    let texted = texts::play(&simulator, Text { from: phone, to, body, media_urls }).await;
-    let Texted { sid, webhook_status } = texted.ok_or(missing)?;
-    Ok(Json(TextAnswer { message_sid: sid, webhook_status }))
+    let texted = texts::play(&simulator, Text { from: phone, to, body, attachments }).await;
+    let Texted { sid, webhook_status, media_urls } = texted.ok_or(missing)?;
+    Ok(Json(TextAnswer { message_sid: sid, webhook_status, media_urls }))
 }
 
 pub(super) async fn call(

@@ -135,6 +135,7 @@ fn check(simulator: &Simulator, request: SendRequest) -> Result<Taken, Refusal> 
             body: text,
             segments,
             media_urls,
+            media_types: Vec::new(),
             status: Status::Queued,
             error_code: None,
             on_phone: true,

@@ -88,7 +88,7 @@ pub(crate) fn refuse_method(uri: &Uri) -> Response {
 }
 
 /// Plays a fault out.
-async fn suffer(trouble: Trouble) -> Response {
+pub(crate) async fn suffer(trouble: Trouble) -> Response {
     match trouble {
         Trouble::TooManyRequests => Refusal::too_many_requests().into_response(),
         Trouble::ServerError => Refusal::server_error().into_response(),

@@ -50,7 +50,8 @@ pub(super) fn show(message: &Message, profile_id: Option<&str>) -> Value {
     let media: Vec<Value> = message
         .media_urls
         .iter()
-        .map(|url| json!({ "url": url, "content_type": "image/jpeg", "sha256": null, "size": null }))
+        .enumerate()
+        .map(|(index, url)| json!({ "url": url, "content_type": message.media_type(index), "sha256": null, "size": null }))
         .collect();
     let line =
         |number: &str| json!({ "phone_number": number, "carrier": "Simulated Wireless", "line_type": "Wireless" });

@@ -94,6 +94,7 @@ fn check(simulator: &Simulator, fields: &Fields) -> Result<Message, Refusal> {
         body: body.to_owned(),
         segments: count_segments(body),
         media_urls,
+        media_types: Vec::new(),
         status: Status::Queued,
         error_code: None,
         on_phone: true,

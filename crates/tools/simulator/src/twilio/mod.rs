@@ -5,6 +5,7 @@
 mod answer;
 pub(crate) mod calls;
 mod lookups;
+pub(crate) mod media;
 mod messages;
 mod owned;
 mod retry;
@@ -41,7 +42,8 @@ pub(crate) fn router(simulator: &Arc<Simulator>) -> Router<Arc<Simulator>> {
         .route("/IncomingPhoneNumbers.json", get(owned::list).post(owned::buy))
         .route("/IncomingPhoneNumbers/{sid}", get(owned::fetch).post(owned::configure).delete(owned::release))
         .route("/Messages.json", get(messages::list).post(messages::send))
-        .route("/Messages/{sid}", get(messages::fetch));
+        .route("/Messages/{sid}", get(messages::fetch))
+        .route("/Messages/{sid}/Media/{media}", get(media::fetch));
     Router::new()
         .nest("/2010-04-01/Accounts/{account}", account)
         .route("/v2/PhoneNumbers/{number}", get(lookups::lookup))

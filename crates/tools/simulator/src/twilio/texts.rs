@@ -57,7 +57,7 @@ pub(crate) fn list_inbound_params(account_sid: &str, message: &Message) -> Param
     ]);
     for (index, url) in message.media_urls.iter().enumerate() {
         params.push((format!("MediaUrl{index}"), url.clone()));
-        params.push((format!("MediaContentType{index}"), "image/jpeg".to_owned()));
+        params.push((format!("MediaContentType{index}"), message.media_type(index).to_owned()));
     }
     params
 }
