@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::{self, AcceptError, Accepted};
 use crate::model::{CANNOT_BE_SENT, COMPANY_NAME_UNKNOWN, Recipient, Rejection};
 use crate::push::Pusher;
+use crate::steps;
 use crate::store::licenses::{self, FeedRange, Locked, Subject};
 use crate::store::scheduled::{self, Due, Outcome};
 use crate::store::{StoreError, Tx};
@@ -39,23 +40,10 @@ pub(crate) struct DueSends {
 
 impl DueSends {
     pub(crate) async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        loop {
-            tokio::select! {
-                () = stopping.cancelled() => return Ok(()),
-                () = tokio::time::sleep(EVERY) => {}
-            }
-            // Turn after turn while there is something to do.
-            while !stopping.is_cancelled() {
-                match self.take_turn(&stopping).await {
-                    Ok(0) => break,
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "will look for due sends later");
-                        break;
-                    }
-                }
-            }
-        }
+        steps::run(EVERY, "will look for due sends later", &stopping, async || {
+            Ok::<_, StoreError>(self.take_turn(&stopping).await? > 0)
+        })
+        .await
     }
 
     /// One send of each of the licenses that have waited longest. Returns how many were sent.

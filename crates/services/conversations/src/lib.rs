@@ -19,6 +19,7 @@ mod objects;
 mod progress;
 mod push;
 mod rpc;
+mod steps;
 mod store;
 mod sweep;
 #[cfg(test)]

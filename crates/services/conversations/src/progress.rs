@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::push::Pusher;
+use crate::steps;
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::{StoreError, batches};
 
@@ -18,26 +19,12 @@ const EVERY: Duration = Duration::from_millis(500);
 const STEP: i64 = 100;
 
 pub(crate) async fn run(pool: PgPool, clock: Clock, pusher: Pusher, stopping: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        while !stopping.is_cancelled() {
-            match tell_once(&pool, &clock).await {
-                Ok((more, ranges)) => {
-                    pusher.push(ranges);
-                    if !more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "will tell of batches later");
-                    break;
-                }
-            }
-        }
-    }
+    steps::run(EVERY, "will tell of batches later", &stopping, async || {
+        let (more, ranges) = tell_once(&pool, &clock).await?;
+        pusher.push(ranges);
+        Ok::<_, StoreError>(more)
+    })
+    .await
 }
 
 /// One step. Returns true when there may be more.

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::push::Pusher;
+use crate::steps;
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::{StoreError, conversations, feed, idempotency, scheduled, textless, unmatched};
 
@@ -30,27 +31,13 @@ pub(crate) struct Step {
 }
 
 pub(crate) async fn run(pool: PgPool, clock: Clock, pusher: Pusher, stopping: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        // A step that was full is followed by the next one; what is left waits for the next round.
-        while !stopping.is_cancelled() {
-            match sweep_once(&pool, &clock).await {
-                Ok(Step { more, ranges }) => {
-                    pusher.push(ranges);
-                    if !more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = %format!("{error:#}"), "will sweep later");
-                    break;
-                }
-            }
-        }
-    }
+    // A step that was full is followed by the next one; what is left waits for the next round.
+    steps::run(EVERY, "will sweep later", &stopping, async || {
+        let Step { more, ranges } = sweep_once(&pool, &clock).await?;
+        pusher.push(ranges);
+        anyhow::Ok(more)
+    })
+    .await
 }
 
 /// One step over everything.

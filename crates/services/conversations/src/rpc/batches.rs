@@ -14,8 +14,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::cursor::{find_moment, write_moment};
-use super::send_request::parse_manager;
-use super::{Context, page_of, parse_license_id, parse_limit, preview};
+use super::{Context, page_of, parse_license_id, parse_limit, parse_manager, preview};
 use crate::error;
 use crate::store::licenses::{self, Subject};
 use crate::store::{StoreError, batches, messages};

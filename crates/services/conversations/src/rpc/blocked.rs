@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use chassis::Fault;
-use domain::{BlockedNumber as BlockedNumberOf, Id, ManagerId, PersonName, PhoneNumber, Unmatched as UnmatchedOf};
+use domain::{BlockedNumber as BlockedNumberOf, Id, PhoneNumber, Unmatched as UnmatchedOf};
 use proto::conversations::block_number_request::Which;
 use proto::conversations::{
     BlockNumberRequest, BlockedNumber, ListBlockedNumbersRequest, ListBlockedNumbersResponse, UnblockNumberRequest,
 };
 
 use super::cursor::{find_moment, write_moment};
-use super::{Context, page_of, parse_license_id, parse_limit};
+use super::{Context, page_of, parse_license_id, parse_limit, parse_manager};
 use crate::error;
 use crate::store::blocked::NewBlock;
 use crate::store::licenses::{self, Subject};
@@ -24,10 +24,7 @@ enum Named {
 
 pub(super) async fn block_number(context: &Context, request: BlockNumberRequest) -> Result<BlockedNumber, Fault> {
     let license_id = parse_license_id(&request.license_id)?;
-    let manager = request.manager.unwrap_or_default();
-    let manager_id = ManagerId::parse(manager.id).map_err(|invalid| error::invalid_id("sub", &invalid))?;
-    let manager_name = PersonName::parse(&manager.name)
-        .map_err(|invalid| Fault::invalid("name", invalid.code(), format!("{invalid}.")))?;
+    let (manager_id, manager_name) = parse_manager(request.manager)?;
     let named = parse_named(request.which)?;
     let now = context.clock.now();
 

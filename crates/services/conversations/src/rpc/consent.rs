@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 
 use chassis::Fault;
-use domain::{ConsentReason, ConsentSource, Conversation as ConversationOf, Id, LicenseId, ManagerId, PersonName};
+use domain::{ConsentReason, ConsentSource, Conversation as ConversationOf, Id, LicenseId};
 use proto::conversations::{ListConversationEventsRequest, ListConversationEventsResponse, PutConsentRequest};
 use uuid::Uuid;
 
 use super::cursor::{find_moment, write_moment};
-use super::{Context, page_of, parse_license_id, parse_limit};
+use super::{Context, page_of, parse_license_id, parse_limit, parse_manager};
 use crate::error;
 use crate::model::{ConsentChange, KnownConsent, Note, decide_consent};
 use crate::store::licenses::{self, Subject};
@@ -21,10 +21,7 @@ use crate::store::{StoreError, consents, conversations};
 /// Notes what a manager says. What holds already is not noted again.
 pub(super) async fn put_consent(context: &Context, request: PutConsentRequest) -> Result<(), Fault> {
     let license_id = parse_license_id(&request.license_id)?;
-    let manager = request.manager.unwrap_or_default();
-    let manager_id = ManagerId::parse(manager.id).map_err(|invalid| error::invalid_id("sub", &invalid))?;
-    let manager_name = PersonName::parse(&manager.name)
-        .map_err(|invalid| Fault::invalid("name", invalid.code(), format!("{invalid}.")))?;
+    let (manager_id, manager_name) = parse_manager(request.manager)?;
     let reason = ConsentReason::parse(&request.reason)
         .map_err(|invalid| Fault::invalid("reason", invalid.code(), format!("{invalid}.")))?;
     let id: Id<ConversationOf> = request.conversation_id.parse().map_err(|_| error::conversation_not_found())?;

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use bus::outbox;
 use chassis::Fault;
-use domain::{ManagerId, PersonName};
 use proto::conversations::sending_withdrawn::Of;
 use proto::conversations::{DeleteConversationRequest, DeletionReceipt, MessageQueued, SendingWithdrawn};
 use proto::to_timestamp;
 
-use super::{Context, parse_license_id};
+use super::{Context, parse_license_id, parse_manager};
 use crate::error;
 use crate::store::deletions::{self, Deletion};
 use crate::store::licenses::{self, Subject};
@@ -24,10 +23,7 @@ pub(super) async fn delete_conversation(
     request: DeleteConversationRequest,
 ) -> Result<DeletionReceipt, Fault> {
     let license_id = parse_license_id(&request.license_id)?;
-    let manager = request.manager.unwrap_or_default();
-    let manager_id = ManagerId::parse(manager.id).map_err(|invalid| error::invalid_id("sub", &invalid))?;
-    let manager_name = PersonName::parse(&manager.name)
-        .map_err(|invalid| Fault::invalid("name", invalid.code(), format!("{invalid}.")))?;
+    let (manager_id, manager_name) = parse_manager(request.manager)?;
     let conversation_id = request.conversation_id.parse().map_err(|_| error::conversation_not_found())?;
     let manager_name = manager_name.as_str().to_owned();
     let at = context.clock.now();

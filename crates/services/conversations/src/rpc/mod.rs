@@ -21,7 +21,8 @@ mod unmatched;
 
 use bus::Relay;
 use chassis::{Clock, Fault};
-use domain::LicenseId;
+use domain::{LicenseId, ManagerId, PersonName};
+use proto::conversations::Manager;
 use proto::conversations::batches_service_server::BatchesServiceServer;
 use proto::conversations::calls_service_server::CallsServiceServer;
 use proto::conversations::conversations_service_server::ConversationsServiceServer;
@@ -88,6 +89,15 @@ impl Context {
 
 fn parse_license_id(text: &str) -> Result<LicenseId, Fault> {
     LicenseId::parse(text).map_err(|invalid| error::invalid_id("license_id", &invalid))
+}
+
+/// Who does it, under the name of the day.
+fn parse_manager(manager: Option<Manager>) -> Result<(ManagerId, PersonName), Fault> {
+    let manager = manager.unwrap_or_default();
+    let id = ManagerId::parse(manager.id).map_err(|invalid| error::invalid_id("sub", &invalid))?;
+    let name = PersonName::parse(&manager.name)
+        .map_err(|invalid| Fault::invalid("name", invalid.code(), format!("{invalid}.")))?;
+    Ok((id, name))
 }
 
 /// A page size between 1 and `max`.

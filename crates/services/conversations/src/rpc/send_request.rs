@@ -2,7 +2,7 @@
 
 use chassis::Fault;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use domain::{ManagerId, MessageBody, PersonId, PersonName};
+use domain::{MessageBody, PersonId};
 use prost::Message as _;
 use prost_types::Timestamp;
 use proto::conversations as wire;
@@ -10,7 +10,7 @@ use proto::from_timestamp;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::parse_license_id;
+use super::{parse_license_id, parse_manager};
 use crate::error;
 use crate::model::{Recipient, Sending, Text};
 use crate::store::idempotency::Key;
@@ -64,14 +64,6 @@ impl SendRequest {
         let Sending { license_id, manager_id, .. } = &self.sending;
         Key { license_id, manager_id, chosen: &self.key }
     }
-}
-
-pub(super) fn parse_manager(manager: Option<wire::Manager>) -> Result<(ManagerId, PersonName), Fault> {
-    let manager = manager.unwrap_or_default();
-    let id = ManagerId::parse(manager.id).map_err(|invalid| error::invalid_id("sub", &invalid))?;
-    let name = PersonName::parse(&manager.name)
-        .map_err(|invalid| Fault::invalid("name", invalid.code(), format!("{invalid}.")))?;
-    Ok((id, name))
 }
 
 /// A text, with merge fields or without.

@@ -186,7 +186,12 @@ pub(crate) async fn list_numbers(
         return Ok(HashMap::new());
     }
     let rows = sqlx::query!(
-        "select conversation_id, number from conversations where license_id = $1 and conversation_id = any($2)",
+        // The limit says to the planner that a key leads to one row. Else, with old statistics, it reads all of the license.
+        "select found.conversation_id, found.number
+         from unnest($2::uuid[]) as wanted (conversation_id)
+         cross join lateral (
+           select conversation_id, number from conversations each
+           where each.license_id = $1 and each.conversation_id = wanted.conversation_id limit 1) as found",
         license_id.as_str(),
         ids,
     )
