@@ -204,7 +204,11 @@ async fn a_repeated_key_after_a_deletion_sends_nothing_and_answers_without_what_
     let again = world.send(request).await.unwrap();
     assert_eq!((again.batch_id, again.rejected), (sent.batch_id, sent.rejected));
     assert_eq!(again.messages, sent.messages[1..]);
-    assert_eq!((world.count("messages").await, world.list_queued().await.len()), (1, 2));
+    assert_eq!(world.count("messages").await, 1);
+    // What was not published yet when its conversation was deleted was taken back.
+    let queued: Vec<String> = world.list_queued().await.into_iter().map(|queued| queued.message_id).collect();
+    let first: Vec<String> = sent.messages.into_iter().map(|message| message.message_id).collect();
+    assert!(queued == first || queued == first[1..], "{queued:?} of {first:?}");
     world.finish().await;
 }
 
