@@ -9,7 +9,7 @@ use chassis::{Health, Lifecycle};
 use proto::catalogue::{BUCKETS, CONSUMERS, DEAD_LETTER_PREFIX, DEAD_LETTERS, Retention, STREAMS};
 use tokio::sync::watch;
 
-use crate::NatsSettings;
+use crate::{NatsSettings, dead_letters};
 
 /// How long a publish may wait for its acknowledgement, the connection included.
 pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(4);
@@ -62,6 +62,13 @@ impl Bus {
             async move {
                 // Stopped before: the next start declares.
                 let _ = stopping.run_until_cancelled(bus.declare_until_done()).await;
+                Ok(())
+            }
+        });
+        lifecycle.spawn("count dead letters", {
+            let (bus, stopping) = (bus.clone(), lifecycle.stopping());
+            async move {
+                let _ = stopping.run_until_cancelled(dead_letters::keep_count(bus)).await;
                 Ok(())
             }
         });

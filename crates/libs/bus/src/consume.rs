@@ -20,10 +20,11 @@ use sqlx::{PgPool, PgTransaction};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::dead_letters::Corpse;
 use crate::{Bus, dead_letters, envelope, inbox};
 
 /// Events of one transaction.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 /// Deliveries after which a batch that keeps failing is halved: a deadlock passes by itself, a culprit does not.
 const PATIENCE: i64 = 2;
 /// Deliveries after which an event that keeps failing becomes a dead letter.
@@ -123,12 +124,12 @@ pub async fn consume<H: Handler>(
     Ok(())
 }
 
-struct Runner<H> {
-    bus: Bus,
-    pool: PgPool,
-    clock: Clock,
-    consumer: Consumer,
-    handler: H,
+pub(crate) struct Runner<H> {
+    pub(crate) bus: Bus,
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Clock,
+    pub(crate) consumer: Consumer,
+    pub(crate) handler: H,
 }
 
 /// An event and the message it came in.
@@ -242,7 +243,7 @@ impl<H: Handler> Runner<H> {
     ) -> Option<(Vec<InHand<H::Event>>, Vec<InHand<H::Event>>)> {
         let outcome = loop {
             let error = match self.pool.begin().await {
-                Ok(tx) => match self.apply_in(tx, &part).await {
+                Ok(tx) => match self.apply_in(tx, part.iter().map(|each| &each.received)).await {
                     Err(error) if is_database_away(&error) => error,
                     outcome => break outcome,
                 },
@@ -259,7 +260,7 @@ impl<H: Handler> Runner<H> {
             tokio::time::sleep(AWAY).await;
         };
         match outcome {
-            Ok(done) => {
+            Ok((_, done)) => {
                 for each in &part {
                     // A lost acknowledgement brings the event again; the inbox knows it.
                     let _ = each.message.ack().await;
@@ -274,19 +275,19 @@ impl<H: Handler> Runner<H> {
         }
     }
 
-    async fn apply_in(
+    /// Says how many of the events were not applied before, and what is to be done about them after the commit.
+    pub(crate) async fn apply_in<'a>(
         &self,
         mut tx: PgTransaction<'_>,
-        part: &[InHand<H::Event>],
-    ) -> Result<Option<H::Done>, HandleError> {
-        let ids: Vec<String> = part.iter().map(|each| each.received.event_id.clone()).collect();
+        part: impl Iterator<Item = &'a Received<H::Event>> + Clone + Send,
+    ) -> Result<(usize, Option<H::Done>), HandleError> {
+        let ids: Vec<String> = part.clone().map(|received| received.event_id.clone()).collect();
         let mut new: HashSet<String> =
             inbox::record_new(&mut tx, self.consumer.name, &ids, self.clock.now()).await.transient()?;
         // `remove`: an event that stands in the batch twice is handed over once.
-        let events: Vec<Received<H::Event>> =
-            part.iter().map(|each| &each.received).filter(|received| new.remove(&received.event_id)).cloned().collect();
+        let events: Vec<Received<H::Event>> = part.filter(|received| new.remove(&received.event_id)).cloned().collect();
         if events.is_empty() {
-            return Ok(None);
+            return Ok((0, None));
         }
         // A panic is a mistake that comes again with the same event: it must not take the service down each time.
         let done = AssertUnwindSafe(self.handler.handle(&mut tx, &events))
@@ -294,7 +295,7 @@ impl<H: Handler> Runner<H> {
             .await
             .unwrap_or_else(|_| Err(HandleError::Permanent(anyhow::anyhow!("the handler panicked"))))?;
         tx.commit().await.transient()?;
-        Ok(Some(done))
+        Ok((events.len(), Some(done)))
     }
 
     async fn sort_out(
@@ -332,7 +333,11 @@ impl<H: Handler> Runner<H> {
     /// First the dead letter is stored, then the event ends. Without the letter, the event comes again.
     async fn bury(&self, message: &jetstream::Message, error: &anyhow::Error) {
         tracing::error!(consumer = self.consumer.name, error = %format!("{error:#}"), "an event becomes a dead letter");
-        match dead_letters::publish(&self.bus, self.consumer, message, error, self.clock.now()).await {
+        let stored = match Corpse::of_message(message) {
+            Ok(corpse) => dead_letters::publish(&self.bus, self.consumer, corpse, error, self.clock.now()).await,
+            Err(error) => Err(error),
+        };
+        match stored {
             Ok(()) => {
                 metrics::counter!("bus_dead_letters_total", "consumer" => self.consumer.name).increment(1);
                 let _ = message.ack_with(AckKind::Term).await;
@@ -356,7 +361,7 @@ async fn give_back<E>(part: &[InHand<E>], delay: impl Fn(&InHand<E>) -> Duration
 }
 
 /// True when no event can be the cause.
-fn is_database_away(error: &HandleError) -> bool {
+pub(crate) fn is_database_away(error: &HandleError) -> bool {
     let HandleError::Transient(cause) = error else { return false };
     cause.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(chassis::database::is_away)
 }

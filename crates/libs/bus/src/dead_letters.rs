@@ -3,6 +3,7 @@
 //! its event.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream;
@@ -13,12 +14,16 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use proto::Event;
 use proto::catalogue::{Consumer, DEAD_LETTER_PREFIX, DEAD_LETTERS};
 
+use crate::fields::{self, Field};
 use crate::{Bus, envelope};
 
 const SUBJECT: &str = "Leaseline-Dead-Subject";
 const CONSUMER: &str = "Leaseline-Dead-Consumer";
 const REASON: &str = "Leaseline-Dead-Reason";
 const TIME: &str = "Leaseline-Dead-Time";
+
+/// How often a process counts the letters that wait.
+const COUNT_AGAIN: Duration = Duration::from_secs(30);
 
 /// One dead letter, without its content (it may hold message text).
 #[derive(Debug, Clone)]
@@ -35,6 +40,16 @@ pub struct DeadLetter {
     /// When it was given up, RFC 3339.
     pub at: String,
     pub bytes: usize,
+}
+
+/// A dead letter with everything around its content, and of the content only what it is made of.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub letter: DeadLetter,
+    /// Of its event and of the letter, in the order of their names.
+    pub headers: Vec<(String, String)>,
+    /// Numbers and sizes, no values.
+    pub fields: Vec<Field>,
 }
 
 /// A dead letter with its content, for code that decides whether it may stay. Not for people.
@@ -65,31 +80,52 @@ pub struct DeadLetters {
     bus: Bus,
 }
 
+/// What becomes a letter.
+pub(crate) struct Corpse<'a> {
+    pub(crate) headers: Option<&'a HeaderMap>,
+    /// With the namespace.
+    pub(crate) subject: &'a str,
+    pub(crate) payload: Bytes,
+    /// Tells this copy of the event from others of the same consumer.
+    pub(crate) copy: String,
+}
+
+impl<'a> Corpse<'a> {
+    pub(crate) fn of_message(message: &'a jetstream::Message) -> anyhow::Result<Self> {
+        // One letter for each copy in the stream: an event that was put back and fails again within the window of
+        // deduplication becomes a letter again.
+        let stored_as = message.info().map_err(|error| anyhow::anyhow!(error))?;
+        Ok(Self {
+            headers: message.headers.as_ref(),
+            subject: message.subject.as_str(),
+            payload: message.payload.clone(),
+            copy: stored_as.stream_sequence.to_string(),
+        })
+    }
+}
+
 pub(crate) async fn publish(
     bus: &Bus,
     consumer: Consumer,
-    message: &jetstream::Message,
+    corpse: Corpse<'_>,
     error: &anyhow::Error,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let (mut headers, stored_as) = (HeaderMap::new(), message.info().map_err(|error| anyhow::anyhow!(error))?);
+    let mut headers = HeaderMap::new();
     // What concerns NATS belonged to the first journey: with the headers of an atomic batch, for one, this stream
     // refuses the letter.
-    envelope::copy(message.headers.as_ref(), &mut headers, |name| !name.starts_with("Nats-"));
-    if let Some(event_id) = envelope::event_id(message.headers.as_ref()) {
+    envelope::copy(corpse.headers, &mut headers, |name| !name.starts_with("Nats-"));
+    if let Some(event_id) = envelope::event_id(corpse.headers) {
         headers.insert(envelope::EVENT_ID, event_id);
     }
-    // One letter for each copy in the stream: an event that was put back and fails again within the window of
-    // deduplication becomes a letter again.
-    let id = format!("{}:{}", consumer.name, stored_as.stream_sequence);
-    headers.insert(envelope::MESSAGE_ID, id.as_str());
-    headers.insert(SUBJECT, message.subject.as_str());
+    headers.insert(envelope::MESSAGE_ID, format!("{}:{}", consumer.name, corpse.copy).as_str());
+    headers.insert(SUBJECT, corpse.subject);
     headers.insert(CONSUMER, consumer.name);
     // A header is one line.
     headers.insert(REASON, format!("{error:#}").replace(['\r', '\n'], " ").as_str());
     headers.insert(TIME, now.to_rfc3339_opts(SecondsFormat::Secs, true).as_str());
     let subject = bus.subject(&format!("{DEAD_LETTER_PREFIX}.{}", consumer.name));
-    bus.jetstream().publish_with_headers(subject, headers, message.payload.clone()).await?.await?;
+    bus.jetstream().publish_with_headers(subject, headers, corpse.payload).await?.await?;
     Ok(())
 }
 
@@ -117,6 +153,29 @@ impl DeadLetters {
             letters.push(describe(&message));
         }
         Ok(letters)
+    }
+
+    /// One letter. `None`: there is no such letter.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn find(&self, number: u64) -> anyhow::Result<Option<Opened>> {
+        let Some(message) = found(self.stream().await?.get_raw_message(number).await)? else { return Ok(None) };
+        let one_line = |values: &[async_nats::HeaderValue]| {
+            values.iter().map(async_nats::HeaderValue::as_str).collect::<Vec<_>>().join(", ")
+        };
+        let mut headers: Vec<_> =
+            message.headers.iter().map(|(name, values)| (name.to_string(), one_line(values))).collect();
+        headers.sort_unstable();
+        Ok(Some(Opened { letter: describe(&message), headers, fields: fields::list(&message.payload) }))
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// When NATS is away.
+    pub async fn count(&self) -> anyhow::Result<u64> {
+        Ok(self.stream().await?.cached_info().state.messages)
     }
 
     /// The oldest letters of one consumer after a number, with their content, at most `limit`.
@@ -166,6 +225,19 @@ impl DeadLetters {
             Err(_) if found(stream.get_raw_message(number).await)?.is_none() => Ok(false),
             removed => Ok(removed?),
         }
+    }
+}
+
+/// Keeps the gauge of letters that wait up to date, for an alert. While NATS is away it stays as it was.
+pub(crate) async fn keep_count(bus: Bus) {
+    bus.declared().await;
+    let letters = DeadLetters::new(bus);
+    loop {
+        if let Ok(count) = letters.count().await {
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+            metrics::gauge!("bus_dead_letters_waiting").set(count as f64);
+        }
+        tokio::time::sleep(COUNT_AGAIN).await;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use proto::catalogue::Consumer;
 use sqlx::{PgPool, PgTransaction};
 
 /// Entries are kept longer than any event can come again: a dead letter can be put back for 30 days.
@@ -31,6 +32,30 @@ pub(crate) async fn record_new(
     .fetch_all(&mut **tx)
     .await?;
     Ok(new.into_iter().collect())
+}
+
+/// Notes events as applied that never will be: what they told of is erased, and they have no effect should they come again.
+///
+/// # Errors
+/// What the database says; nothing is noted then.
+pub async fn renounce(pool: &PgPool, consumer: Consumer, event_ids: &[String], now: DateTime<Utc>) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    record_new(&mut tx, consumer.name, event_ids, now).await?;
+    tx.commit().await
+}
+
+/// Those of the events that this consumer has not applied, as far back as entries are kept.
+pub(crate) async fn list_unknown(pool: &PgPool, consumer: &str, event_ids: &[String]) -> sqlx::Result<HashSet<String>> {
+    let unknown = sqlx::query_scalar!(
+        r#"select event_id as "event_id!" from unnest($2::text[]) as wanted (event_id)
+           where not exists (
+             select from inbox where inbox.consumer = $1 and inbox.event_id = wanted.event_id)"#,
+        consumer,
+        event_ids,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(unknown.into_iter().collect())
 }
 
 /// Removes the entries that are too old to matter. Returns how many went.

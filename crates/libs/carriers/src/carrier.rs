@@ -8,9 +8,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::{AreaCode, CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
 use url::Url;
 
+use crate::inquiries::{ReceivedPage, SentCopy, SentMessage};
+use crate::lines::LineInfo;
 use crate::media::{FetchedMedia, MediaError, MediaLimits};
 use crate::outcome::{CallError, SendOutcome};
 use crate::webhooks::InboundMedia;
@@ -54,11 +57,27 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     /// Gives a number back. Already gone is `Ok`, so it may be repeated.
     async fn release_number(&self, carrier_number_id: &str) -> Result<(), CallError>;
 
-    /// What kind of line a number is (rule 12). Costs money: ask once and remember.
-    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineType, CallError>;
+    /// What is known of the line behind a number (rules 12 and 18). Costs money: ask once and remember.
+    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineInfo, CallError>;
 
     /// Hands one message over, once. Never repeats by itself (rule 16).
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome;
+
+    /// Messages at the carrier that may be this one: between the same numbers, made since it was attempted, oldest first.
+    /// `None`: this carrier cannot be asked. An empty list proves nothing at once: lists lag behind. May be repeated.
+    async fn find_sent(&self, message: &SentMessage) -> Result<Option<Vec<SentCopy>>, CallError>;
+
+    /// What became of a message that the carrier took. `None`: it does not know it, or not any more. May be repeated.
+    async fn get_sent(&self, carrier_message_id: &str) -> Result<Option<SentCopy>, CallError>;
+
+    /// Texts to one of our numbers since a time, newest first, a page at a time: `page` is [`ReceivedPage::next`] of the
+    /// page before, `None` the first. `None`: this carrier cannot be asked. May be repeated.
+    async fn list_received(
+        &self,
+        to: &PhoneNumber,
+        since: DateTime<Utc>,
+        page: Option<&str>,
+    ) -> Result<Option<ReceivedPage>, CallError>;
 
     /// Fetches what came with an inbound message, from the carrier's own hosts alone. May be repeated.
     async fn fetch_media(&self, media: &InboundMedia, limits: &MediaLimits) -> Result<FetchedMedia, MediaError>;
@@ -114,30 +133,6 @@ pub struct OwnedPage {
     pub numbers: Vec<OwnedNumber>,
     /// Names the next page. `None`: this was the last one.
     pub next: Option<String>,
-}
-
-/// What kind of line a number is, as a carrier's lookup says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LineType {
-    Mobile,
-    Landline,
-    /// Internet telephony; much of it takes texts.
-    Voip,
-    TollFree,
-    /// The caller pays.
-    Premium,
-    /// The carrier says that there is no such number.
-    Invalid,
-    /// Anything else, also what the carrier does not know.
-    Other,
-}
-
-impl LineType {
-    /// Surely not able to receive texts. What may be able is tried: a lookup knows lines, not what was
-    /// enabled on them (CARRIERS §7).
-    pub const fn cannot_receive_sms(self) -> bool {
-        matches!(self, Self::Landline | Self::Premium | Self::Invalid)
-    }
 }
 
 /// One message for one phone.

@@ -3,6 +3,8 @@
 //! A code has a meaning in its table and nowhere else. Carriers add codes without notice, so one that is not there is
 //! a plain refusal that keeps its code for support. Carriers' own sentences are never passed on: they quote numbers.
 
+use domain::SendingLimit;
+
 use crate::{
     CallError, NumberRefusal, NumberRefusalKind, Refusal, SendOutcome,
     exchange::Trouble,
@@ -16,6 +18,8 @@ pub(crate) struct ErrorTables {
     pub(crate) read_code: fn(&[u8]) -> Option<String>,
     /// Refused for pace, surely not processed.
     pub(crate) throttles: &'static [&'static str],
+    /// Codes of messages that a limit on sending is the reason of. Both what a send answers and what a receipt says.
+    pub(crate) limits: &'static [(&'static str, SendingLimit)],
     /// Code, our code of [`crate::refusal_code`], our sentence. Both what a send answers and what a receipt says.
     pub(crate) messages: &'static [(&'static str, &'static str, &'static str)],
     /// Code, what a caller can do, our sentence.
@@ -47,7 +51,9 @@ impl ErrorTables {
     pub(crate) fn send_outcome(&self, trouble: Trouble) -> SendOutcome {
         match trouble {
             Trouble::Refused { status, code } => SendOutcome::Rejected(self.message_refusal(code, Some(status))),
-            Trouble::Throttled { retry_after } => SendOutcome::Throttled { retry_after },
+            Trouble::Throttled { retry_after, code } => {
+                SendOutcome::Throttled { retry_after, limit: self.find_limit(code.as_deref()) }
+            }
             Trouble::Unreachable { cause } => SendOutcome::Unreachable { cause },
             Trouble::Unknown { cause } => SendOutcome::Unknown { cause },
         }
@@ -57,10 +63,14 @@ impl ErrorTables {
     pub(crate) fn call_error(&self, trouble: Trouble) -> CallError {
         match trouble {
             Trouble::Refused { status, code } => CallError::Refused(self.number_refusal(code, status)),
-            Trouble::Throttled { retry_after } => CallError::Throttled { retry_after },
+            Trouble::Throttled { retry_after, .. } => CallError::Throttled { retry_after },
             Trouble::Unreachable { cause } => CallError::Unreachable { cause },
             Trouble::Unknown { cause } => CallError::Unknown { cause },
         }
+    }
+
+    fn find_limit(&self, code: Option<&str>) -> Option<SendingLimit> {
+        self.limits.iter().find(|(known, _)| Some(*known) == code).map(|(_, limit)| *limit)
     }
 
     fn message_refusal(&self, code: Option<String>, status: Option<u16>) -> Refusal {
@@ -70,7 +80,7 @@ impl ErrorTables {
             None if status.is_some_and(is_about_the_account) => (ACCOUNT_PROBLEM, NO_ACCESS),
             None => (REJECTED_BY_CARRIER, "The carrier refused the message."),
         };
-        Refusal { code: our_code, detail: detail.into(), carrier_code: code }
+        Refusal { code: our_code, detail: detail.into(), limit: self.find_limit(code.as_deref()), carrier_code: code }
     }
 
     fn number_refusal(&self, code: Option<String>, status: u16) -> NumberRefusal {
@@ -92,6 +102,7 @@ mod tests {
     const TABLES: ErrorTables = ErrorTables {
         read_code: |_| None,
         throttles: &["7"],
+        limits: &[("7", SendingLimit::Sender), ("8", SendingLimit::BrandDay)],
         messages: &[("1", REGION_NOT_ALLOWED, "Not there.")],
         numbers: &[("2", NumberRefusalKind::NotAvailable, "Gone.")],
     };
@@ -121,6 +132,18 @@ mod tests {
         assert_eq!(refusal.carrier_code.as_deref(), Some("99999"));
         assert_eq!(TABLES.receipt_refusal(None).code, REJECTED_BY_CARRIER);
         assert_eq!(kind(400, Some("99999")), NumberRefusalKind::Other);
+    }
+
+    #[test]
+    fn a_limit_is_named_whether_the_message_was_refused_at_once_or_failed_later() {
+        let throttled = |code: Option<&str>| {
+            TABLES.send_outcome(Trouble::Throttled { retry_after: None, code: code.map(Into::into) })
+        };
+        let expected = |limit| SendOutcome::Throttled { retry_after: None, limit };
+        assert_eq!(throttled(Some("7")), expected(Some(SendingLimit::Sender)));
+        assert_eq!((throttled(Some("9")), throttled(None)), (expected(None), expected(None)));
+        assert_eq!(TABLES.receipt_refusal(Some("8".into())).limit, Some(SendingLimit::BrandDay));
+        assert_eq!((TABLES.receipt_refusal(Some("1".into())).limit, TABLES.receipt_refusal(None).limit), (None, None));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) struct Exchange {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Refused { status: u16, code: Option<String> },
-    Throttled { retry_after: Option<Duration> },
+    Throttled { retry_after: Option<Duration>, code: Option<String> },
     Unreachable { cause: String },
     Unknown { cause: String },
 }
@@ -143,7 +143,10 @@ impl Exchange {
         let body = read_body(&mut response).await;
         match decide_verdict(Ending::Answered(status.as_u16())) {
             Verdict::Done => body.map_err(|cause| Trouble::Unknown { cause }),
-            Verdict::Throttled => Err(Trouble::Throttled { retry_after }),
+            Verdict::Throttled => {
+                let code = body.ok().as_deref().and_then(self.tables.read_code);
+                Err(Trouble::Throttled { retry_after, code })
+            }
             Verdict::Refused => Err(self.refused(status, body.ok().as_deref(), retry_after)),
             Verdict::Unreachable | Verdict::Unknown => {
                 Err(Trouble::Unknown { cause: format!("the carrier answered {}", status.as_u16()) })
@@ -154,7 +157,7 @@ impl Exchange {
     /// A refusal stands on its status alone; the body only names it.
     fn refused(&self, status: StatusCode, body: Option<&[u8]>, retry_after: Option<Duration>) -> Trouble {
         match body.and_then(self.tables.read_code) {
-            Some(code) if self.tables.is_throttle(&code) => Trouble::Throttled { retry_after },
+            Some(code) if self.tables.is_throttle(&code) => Trouble::Throttled { retry_after, code: Some(code) },
             code => Trouble::Refused { status: status.as_u16(), code },
         }
     }

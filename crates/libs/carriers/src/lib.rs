@@ -17,6 +17,8 @@ mod exchange;
 mod form;
 #[cfg(test)]
 mod harness;
+mod inquiries;
+mod lines;
 mod media;
 mod outcome;
 pub mod telnyx;
@@ -25,11 +27,11 @@ mod twiml;
 mod webhooks;
 
 pub use addresses::{InvalidAddress, WebhookAddresses};
-pub use carrier::{
-    Carrier, LineType, NumberOrder, NumberSearch, NumberWebhooks, OutboundMessage, OwnedNumber, OwnedPage,
-};
+pub use carrier::{Carrier, NumberOrder, NumberSearch, NumberWebhooks, OutboundMessage, OwnedNumber, OwnedPage};
 pub use connect::{Carriers, ConnectError};
 pub use exchange::ClientError;
+pub use inquiries::{ReceivedMessage, ReceivedPage, SentCopy, SentMessage};
+pub use lines::{LineInfo, LineType};
 pub use media::{FetchedMedia, MediaError, MediaLimits, MediaRefusal};
 pub use outcome::{CallError, NumberRefusal, NumberRefusalKind, Refusal, SendOutcome, refusal_code};
 pub use webhooks::{

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use domain::SendingLimit;
 use thiserror::Error;
 
 /// Our names for why a carrier did not take or did not deliver a message. Stable: they reach the API's `error.code`.
@@ -46,6 +47,8 @@ pub struct Refusal {
     pub detail: String,
     /// The carrier's own code, for support. Twilio's are numbers, Telnyx' are strings.
     pub carrier_code: Option<String>,
+    /// The limit that was reached, if that is the reason (rule 18).
+    pub limit: Option<SendingLimit>,
 }
 
 /// What is known after [`crate::Carrier::send_message`] (rule 16).
@@ -64,6 +67,8 @@ pub enum SendOutcome {
     Throttled {
         /// How long the carrier asks us to wait, if it says so.
         retry_after: Option<Duration>,
+        /// The limit that was reached, if the carrier names one (rule 18). Absent: too many requests of our account.
+        limit: Option<SendingLimit>,
     },
     /// The request was surely never written: no connection came about.
     Unreachable {
@@ -77,7 +82,7 @@ pub enum SendOutcome {
     },
 }
 
-/// Why a call about numbers did not succeed. Reading calls may be repeated after any of these but `Refused`.
+/// Why a call that sends nothing did not succeed. Reading calls may be repeated after any of these but `Refused`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {
     /// The carrier understood and said no.

@@ -220,6 +220,13 @@ pub enum ReceiptStatus {
     Canceled,
 }
 
+impl ReceiptStatus {
+    /// Did it go wrong, for a reason that the carrier has a code for?
+    pub(crate) const fn is_failure(self) -> bool {
+        matches!(self, Self::Undelivered | Self::Failed)
+    }
+}
+
 /// Somebody calls one of our numbers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InboundCall {

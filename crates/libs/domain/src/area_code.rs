@@ -5,9 +5,11 @@
 
 use std::fmt;
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::npa_regions::find_region;
+use crate::npa_time_zones::list_time_zones;
 
 /// Where the numbers of an area code are, or what they are if they are nowhere.
 /// The text is the ISO 3166 code of the country or territory.
@@ -98,6 +100,12 @@ impl AreaCode {
         find_region(self.0).unwrap_or(Region::Personal)
     }
 
+    /// The time zones it lies in, from west to east, each clock once. Several where a zone's border runs through it:
+    /// where in it a phone is, nobody knows. Empty for toll-free, premium and personal codes, and only for them.
+    pub const fn time_zones(self) -> &'static [Tz] {
+        list_time_zones(self.0)
+    }
+
     /// The three digits as a number, 200 to 999.
     pub const fn number(self) -> u16 {
         self.0
@@ -137,6 +145,15 @@ mod tests {
         assert_eq!(region("900"), Region::Premium);
         assert_eq!(region("500"), Region::Personal);
         assert_eq!(region("600"), Region::Personal);
+    }
+
+    #[test]
+    fn an_area_code_knows_its_time_zones() {
+        let names =
+            |text| AreaCode::parse(text).unwrap().time_zones().iter().map(|zone| zone.name()).collect::<Vec<_>>();
+        assert_eq!(names("415"), ["America/Los_Angeles"]);
+        assert_eq!(names("850"), ["America/Chicago", "America/New_York"]);
+        assert!(names("833").is_empty());
     }
 
     #[test]

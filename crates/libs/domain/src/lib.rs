@@ -9,6 +9,7 @@ mod call;
 mod carrier;
 mod ids;
 mod npa_regions;
+mod npa_time_zones;
 mod opt_out;
 mod people;
 mod phone;
@@ -19,7 +20,7 @@ mod words;
 
 pub use area_code::{AreaCode, AreaCodeError, Region};
 pub use call::CallResult;
-pub use carrier::{CarrierName, Direction};
+pub use carrier::{CarrierName, Direction, Network, SendingLimit};
 pub use ids::{
     Attempt, Batch, BlockedNumber, Call, Candidate, Conversation, ConversationEvent, Id, InvalidId, LicenseId,
     ManagerId, Media, Message, PersonId, ScheduledSend, Unmatched,

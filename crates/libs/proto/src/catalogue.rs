@@ -23,6 +23,9 @@ impl Event for numbers::NumberAssigned {
 impl Event for numbers::CompanyChanged {
     const SUBJECT: &'static str = "numbers.company.changed.v1";
 }
+impl Event for numbers::SendingChanged {
+    const SUBJECT: &'static str = "numbers.sending.changed.v1";
+}
 impl Event for conversations::MessageQueued {
     const SUBJECT: &'static str = "conversations.message.queued.v1";
 
@@ -45,6 +48,10 @@ impl Event for ingest::ReceiptReceived {
 }
 impl Event for ingest::CallUpdated {
     const SUBJECT: &'static str = "ingest.call.updated.v1";
+}
+
+impl Event for ingest::ReceivingResumed {
+    const SUBJECT: &'static str = "ingest.receiving.resumed.v1";
 }
 
 /// A state that one service publishes and any process may follow: one value a key, the last one stays.
@@ -134,6 +141,13 @@ pub const CONVERSATIONS_RECEIPT_RECEIVED: Consumer =
 pub const DISPATCH_RECEIPT_RECEIVED: Consumer =
     consumer::<ingest::ReceiptReceived>("dispatch-receipt-received", "INGEST");
 
+/// dispatch learns how a license sends.
+pub const DISPATCH_SENDING_CHANGED: Consumer =
+    consumer::<numbers::SendingChanged>("dispatch-sending-changed", "NUMBERS");
+/// conversations looks for what it may have missed.
+pub const CONVERSATIONS_RECEIVING_RESUMED: Consumer =
+    consumer::<ingest::ReceivingResumed>("conversations-receiving-resumed", "INGEST");
+
 /// All consumers.
 pub const CONSUMERS: &[Consumer] = &[
     CONVERSATIONS_NUMBER_ASSIGNED,
@@ -146,6 +160,8 @@ pub const CONSUMERS: &[Consumer] = &[
     DISPATCH_RECEIPT_RECEIVED,
     CONVERSATIONS_COMPANY_CHANGED,
     CONVERSATIONS_CALL_UPDATED,
+    DISPATCH_SENDING_CHANGED,
+    CONVERSATIONS_RECEIVING_RESUMED,
 ];
 
 /// Core NATS (not stored): `feed.<license_id>` carries a `FeedPush` after each commit (rule 15).

@@ -4,9 +4,11 @@
 //! Nothing here decides anything: rules live in `domain` and in the services' models.
 
 pub mod catalogue;
+mod texts;
 mod time;
 
 pub use catalogue::Event;
+pub use texts::{InvalidCarrierId, check_carrier_id};
 pub use time::{InvalidTime, from_timestamp, to_timestamp};
 
 macro_rules! package {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use bus::outbox;
 use chrono::{DateTime, Utc};
-use domain::{Batch, Direction, Id, LicenseId, MessageStatus, PhoneNumber};
+use domain::{Batch, Direction, Id, LicenseId, Message, MessageStatus, PhoneNumber};
 use proto::conversations as wire;
 use proto::to_timestamp;
 
@@ -134,7 +134,13 @@ pub(crate) async fn record(
         messages::record_new(tx, &messages).await?;
     }
     let priority = if batch_id.is_some() { wire::Priority::Batch } else { wire::Priority::Reply };
-    let queued: Vec<wire::MessageQueued> = messages.iter().map(|message| queued(message, priority, now)).collect();
+    let queued: Vec<wire::MessageQueued> = messages
+        .iter()
+        .map(|message| {
+            let before = homes.find_followed(&message.license_id, message.to, now).filter(|_| message.is_reply());
+            queued(message, priority, before, now)
+        })
+        .collect();
     outbox::record(tx, &queued, now).await.map_err(StoreError::from)?;
     let mut touched = homes.changes.touched();
     touched.append(&mut links::follow_changes(tx, &homes.changes, now).await?);
@@ -153,7 +159,12 @@ pub(crate) async fn record(
     Ok(Accepted { batch_id, messages, rejected })
 }
 
-fn queued(message: &NewMessage, priority: wire::Priority, now: DateTime<Utc>) -> wire::MessageQueued {
+fn queued(
+    message: &NewMessage,
+    priority: wire::Priority,
+    follows: Option<Id<Message>>,
+    now: DateTime<Utc>,
+) -> wire::MessageQueued {
     wire::MessageQueued {
         license_id: message.license_id.to_string(),
         message_id: message.message_id.to_string(),
@@ -165,5 +176,6 @@ fn queued(message: &NewMessage, priority: wire::Priority, now: DateTime<Utc>) ->
         priority: priority.into(),
         queued_at: Some(to_timestamp(now)),
         batch_id: message.batch_id.map(|id| id.to_string()),
+        follows: follows.map(|id| id.to_string()),
     }
 }

@@ -135,18 +135,23 @@ impl Eraser {
 
     /// What came in before the deletion and never became a message.
     async fn list_unwanted(&self, page: &[Buried]) -> Result<Vec<u64>, StoreError> {
-        let (numbers, texts): (Vec<u64>, Vec<Arrived>) = page
+        let (letters, texts): (Vec<(u64, Option<String>)>, Vec<Arrived>) = page
             .iter()
             .filter_map(|letter| {
                 let event: MessageReceived = letter.find_event()?;
                 let at: Option<DateTime<Utc>> = from_timestamp(event.received_at).ok();
-                Some((letter.number, Arrived { from: event.from, to: event.to, at }))
+                let arrived = Arrived { from: event.from.clone(), to: event.to.clone(), at };
+                Some(((letter.number, event.identify().ok().map(|(event_id, _)| event_id)), arrived))
             })
             .unzip();
-        Ok(pick(&numbers, deletions::list_pending(&self.pool, &texts).await?))
+        let unwanted = pick(&letters, deletions::list_pending(&self.pool, &texts).await?);
+        // The carrier still lists them: they are not missed.
+        let event_ids: Vec<String> = unwanted.iter().filter_map(|(_, event_id)| event_id.clone()).collect();
+        bus::renounce(&self.pool, CONVERSATIONS_MESSAGE_RECEIVED, &event_ids, self.clock.now()).await?;
+        Ok(unwanted.into_iter().map(|(number, _)| number).collect())
     }
 }
 
-fn pick(numbers: &[u64], places: Vec<i64>) -> Vec<u64> {
-    places.into_iter().filter_map(|place| numbers.get(usize::try_from(place).ok()?).copied()).collect()
+fn pick<T: Clone>(letters: &[T], places: Vec<i64>) -> Vec<T> {
+    places.into_iter().filter_map(|place| letters.get(usize::try_from(place).ok()?).cloned()).collect()
 }

@@ -66,6 +66,10 @@ pub(crate) fn already_canceled() -> Fault {
     Fault::conflict("already_canceled", "This scheduled send has been canceled.")
 }
 
+pub(crate) fn message_may_arrive() -> Fault {
+    Fault::conflict("message_may_arrive", "This message has arrived, or may still arrive.")
+}
+
 pub(crate) fn message_not_found() -> Fault {
     Fault::not_found("message_not_found", "There is no such message.")
 }

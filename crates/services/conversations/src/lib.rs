@@ -2,11 +2,12 @@
 //!
 //! Owns the truth of what was written and what became of it (rules 6–12, 15, 17 of the design). It sends nothing itself:
 //! it announces what is to be sent (`conversations.message.queued`) and hears of the rest. From carriers it fetches what
-//! came with messages beside their texts.
+//! came with messages beside their texts, and texts whose webhooks were lost.
 //!
 //! `model/` decides, `store/` holds the only SQL, `rpc/`, `events/` and `due.rs` (what was scheduled) are the ways in.
 
 mod accept;
+mod backfill;
 mod config;
 mod due;
 mod erase;
@@ -16,6 +17,7 @@ mod fetch;
 mod index;
 mod model;
 mod objects;
+mod pace;
 mod progress;
 mod push;
 mod rpc;
@@ -25,13 +27,13 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use bus::{Bus, Relay, consume};
+use bus::{Bus, Intake, Relay, consume};
 use chassis::{Clock, Health, Lifecycle, database, health, serve};
 use proto::catalogue;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 
-pub use config::{MediaSettings, PhoneNumberSettings, Settings};
+pub use config::{BackfillSettings, MediaSettings, PhoneNumberSettings, Settings};
 
 /// Every setting with its default and its comment.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -65,6 +67,7 @@ impl Listeners {
 /// When the settings are unusable, or the database cannot be reached and migrated in time.
 pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecycle: Lifecycle) -> anyhow::Result<()> {
     anyhow::ensure!(settings.media.in_flight > 0, "LEASELINE_MEDIA_IN_FLIGHT must be at least 1");
+    settings.backfill.check()?;
     let carriers = settings.connect_carriers()?;
     let objects = objects::Objects::open(&settings.media.store)?;
 
@@ -94,13 +97,25 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
         pool: pool.clone(),
         clock: clock.clone(),
         pusher: pusher.clone(),
-        carriers,
+        carriers: carriers.clone(),
         objects: objects.clone(),
         limits: settings.media.limits(),
         in_flight: settings.media.in_flight,
     };
     lifecycle.spawn("fetch media", fetcher.clone().run(lifecycle.stopping()));
     lifecycle.spawn("erase media", fetcher.run_erasing(lifecycle.stopping()));
+
+    if settings.backfill.every_s > 0 {
+        let intake = Intake::new(
+            bus.clone(),
+            pool.clone(),
+            clock.clone(),
+            catalogue::CONVERSATIONS_MESSAGE_RECEIVED,
+            events::MessageReceived::new(pusher.clone()),
+        );
+        let backfiller = backfill::Backfiller::new(pool.clone(), clock.clone(), carriers, intake, &settings.backfill);
+        lifecycle.spawn("look for missed texts", backfiller.run(lifecycle.stopping()));
+    }
 
     macro_rules! consume {
         ($name:literal, $consumer:expr, $handler:expr) => {
@@ -118,6 +133,7 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
         catalogue::CONVERSATIONS_MESSAGE_RECEIVED,
         events::MessageReceived::new(pusher.clone())
     );
+    consume!("hear of outages", catalogue::CONVERSATIONS_RECEIVING_RESUMED, events::ReceivingResumed);
     consume!(
         "follow sends",
         catalogue::CONVERSATIONS_MESSAGE_PROGRESSED,

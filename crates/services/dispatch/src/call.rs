@@ -3,7 +3,7 @@
 //! Nothing here repeats a call or touches the database. It says what came of it; the recorder writes that.
 
 use carriers::{Carriers, Refusal, SendOutcome, WebhookAddresses};
-use domain::PhoneNumber;
+use domain::{Network, PhoneNumber};
 
 use crate::lookup::{Lookup, Lookups};
 use crate::model::{Line, failure_code, find_line, line_refusal};
@@ -33,6 +33,8 @@ pub struct Called {
     pub ending: Ending,
     /// What is new about the recipient's line.
     pub learned: Option<(PhoneNumber, Line)>,
+    /// Of the recipient, if the lookup told.
+    pub network: Option<Network>,
     /// Held until it is recorded.
     pub lookup: Option<Lookup>,
 }
@@ -48,6 +50,7 @@ impl Caller {
                 code: failure_code::UNREADABLE,
                 detail,
                 carrier_code: None,
+                limit: None,
             }));
         };
         let Some(carrier) = self.carriers.find(name) else {
@@ -61,9 +64,10 @@ impl Caller {
             _ => None,
         };
         let looked_up = lookup.as_ref().and_then(Lookup::line);
+        let network = lookup.as_ref().and_then(Lookup::network);
         if claimed.line.or(looked_up) == Some(Line::CannotReceive) {
             let learned = looked_up.map(|line| (to, line));
-            return Called { ending: Ending::Withheld(line_refusal()), learned, lookup };
+            return Called { ending: Ending::Withheld(line_refusal()), learned, network, lookup };
         }
 
         let message = content.into_outbound(message_id, claimed.from, self.addresses.receipt(name, message_id));
@@ -72,12 +76,12 @@ impl Caller {
         metrics::histogram!("dispatch_carrier_call_seconds", "carrier" => name.as_str())
             .record(begun.elapsed().as_secs_f64());
         let learned = find_line(&outcome).or(looked_up).map(|line| (to, line));
-        Called { ending: Ending::Sent(outcome), learned, lookup }
+        Called { ending: Ending::Sent(outcome), learned, network, lookup }
     }
 }
 
 impl Called {
     const fn without_lookup(ending: Ending) -> Self {
-        Self { ending, learned: None, lookup: None }
+        Self { ending, learned: None, network: None, lookup: None }
     }
 }

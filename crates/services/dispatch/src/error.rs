@@ -35,6 +35,8 @@ pub enum IntakeError {
     Conversation { message: Id<Message>, source: domain::InvalidId },
     #[error("{message} names no valid batch")]
     Batch { message: Id<Message>, source: domain::InvalidId },
+    #[error("{message} follows no valid message")]
+    Follows { message: Id<Message>, source: domain::InvalidId },
     #[error("the event does not say what is withdrawn")]
     Withdrawn,
     #[error("the event withdraws what has no valid id")]
@@ -43,6 +45,8 @@ pub enum IntakeError {
     Number { license: domain::LicenseId, source: domain::PhoneNumberError },
     #[error("the carrier is not known")]
     Carrier(#[source] domain::UnknownWord),
+    #[error("the quiet hours of {license} are not a window of a day")]
+    QuietHours { license: domain::LicenseId },
     #[error("the version is out of range")]
     Version,
     #[error("the recipient of {message} is not a number")]

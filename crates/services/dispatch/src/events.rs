@@ -6,20 +6,21 @@ use std::collections::{BTreeMap, HashMap};
 use bus::{Classify as _, HandleError, Handler, Received, Relay};
 use chassis::Clock;
 use chrono::TimeDelta;
-use domain::{CarrierName, Id, LicenseId, Message, MessageBody, PhoneNumber};
+use domain::{CarrierName, Id, LicenseId, Message, MessageBody, MessageStatus, PhoneNumber};
 use proto::conversations::sending_withdrawn::Of;
 use proto::conversations::{MessageQueued, SendingWithdrawn};
 use proto::ingest::ReceiptReceived;
-use proto::numbers::NumberAssigned;
+use proto::numbers::{NumberAssigned, SendingChanged};
 use sqlx::PgTransaction;
 use url::Url;
 
 use crate::error::IntakeError;
-use crate::model::find_line_by_code;
+use crate::model::{InquiryTimes, QuietHours, find_line_by_code};
 use crate::send::Hint;
 use crate::store::{
-    NewDelivery, NewNumber, NewWithdrawal, Priority, Scope, record_deliveries, record_numbers,
-    record_recipients_that_cannot_receive, record_withdrawals, settle_by_receipts,
+    LimitWord, NewDelivery, NewNumber, NewSending, NewWithdrawal, Priority, Said, Scope, close_limits, pause_senders,
+    record_deliveries, record_numbers, record_recipients_that_cannot_receive, record_sending, record_withdrawals,
+    settle_by_receipts,
 };
 
 /// More segments than any text or medium has.
@@ -72,10 +73,59 @@ fn parse_number(event: &NumberAssigned) -> Result<NewNumber, IntakeError> {
     })
 }
 
+/// How a license sends, beside the pace of its number.
+#[derive(Debug)]
+pub struct SendingChangedHandler {
+    pub clock: Clock,
+    pub hint: Hint,
+}
+
+impl Handler for SendingChangedHandler {
+    type Event = SendingChanged;
+    type Done = ();
+
+    async fn handle(&self, tx: &mut PgTransaction<'_>, events: &[Received<SendingChanged>]) -> Result<(), HandleError> {
+        let mut newest: BTreeMap<LicenseId, NewSending> = BTreeMap::new();
+        for received in events {
+            let sending = parse_sending(&received.event).permanent()?;
+            let present = newest.entry(sending.license_id.clone()).or_insert_with(|| sending.clone());
+            if sending.version > present.version {
+                *present = sending;
+            }
+        }
+        let newest: Vec<NewSending> = newest.into_values().collect();
+        record_sending(tx, &newest, self.clock.now()).await.transient()
+    }
+
+    async fn committed(&self, (): ()) {
+        self.hint.wake();
+    }
+}
+
+fn parse_sending(event: &SendingChanged) -> Result<NewSending, IntakeError> {
+    let license_id = LicenseId::parse(event.license_id.as_str()).map_err(IntakeError::License)?;
+    let quiet = match &event.quiet_hours {
+        Some(hours) => Some(
+            QuietHours::parse(hours.from_minute, hours.until_minute)
+                .ok_or_else(|| IntakeError::QuietHours { license: license_id.clone() })?,
+        ),
+        None => None,
+    };
+    Ok(NewSending {
+        license_id,
+        quiet,
+        campaign: event.campaign.clone(),
+        brand: event.brand.clone(),
+        version: i64::try_from(event.version).map_err(|_| IntakeError::Version)?,
+    })
+}
+
 /// What is to be sent.
 #[derive(Debug)]
 pub struct MessageQueuedHandler {
     pub clock: Clock,
+    /// Networks have limits.
+    pub by_network: bool,
     pub hint: Hint,
     pub relay: Relay,
 }
@@ -93,7 +143,7 @@ impl Handler for MessageQueuedHandler {
         let new: Result<Vec<NewDelivery>, IntakeError> =
             events.iter().map(|received| parse_delivery(&received.event)).collect();
         let now = self.clock.now();
-        let canceled = record_deliveries(tx, &new.permanent()?, now).await.transient()?;
+        let canceled = record_deliveries(tx, &new.permanent()?, self.by_network, now).await.transient()?;
         bus::outbox::record(tx, &canceled, now).await.transient()?;
         Ok(canceled.len())
     }
@@ -127,6 +177,12 @@ fn parse_delivery(event: &MessageQueued) -> Result<NewDelivery, IntakeError> {
             .transpose()
             .map_err(|source| IntakeError::Batch { message, source })?,
         priority,
+        follows: event
+            .follows
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|source| IntakeError::Follows { message, source })?,
         to: PhoneNumber::from_e164(&event.to).map_err(|source| IntakeError::Recipient { message, source })?,
         body: MessageBody::parse(event.body.as_str()).map_err(|source| IntakeError::Body { message, source })?,
         media_urls: media_urls.map_err(|source| IntakeError::Media { message, source })?,
@@ -185,6 +241,7 @@ pub struct ReceiptReceivedHandler {
     pub relay: Relay,
     /// For how long it is known what was learned of a line.
     pub keep_lines: TimeDelta,
+    pub times: InquiryTimes,
 }
 
 impl Handler for ReceiptReceivedHandler {
@@ -197,25 +254,29 @@ impl Handler for ReceiptReceivedHandler {
         events: &[Received<ReceiptReceived>],
     ) -> Result<bool, HandleError> {
         // A receipt without an id of ours is about a message that we did not send: nothing to settle.
-        let receipts: HashMap<Id<Message>, String> = events
-            .iter()
-            .filter_map(|received| {
-                let message_id = received.event.message_id.parse().ok()?;
-                Some((message_id, received.event.carrier_message_id.clone()))
-            })
-            .collect();
+        let mut receipts: HashMap<Id<Message>, Said> = HashMap::new();
+        for receipt in events.iter().map(|received| &received.event) {
+            let Ok(message_id) = receipt.message_id.parse() else { continue };
+            let is_end = receipt.status.parse().is_ok_and(|status: MessageStatus| status.is_final());
+            let carrier_message_id = receipt.carrier_message_id.clone();
+            let said = receipts.entry(message_id).or_insert(Said { message_id, carrier_message_id, is_end });
+            said.is_end |= is_end;
+        }
         if receipts.is_empty() {
             return Ok(false);
         }
-        let receipts: Vec<(Id<Message>, String)> = receipts.into_iter().collect();
+        let receipts: Vec<Said> = receipts.into_values().collect();
         let now = self.clock.now();
-        let settled = settle_by_receipts(tx, &receipts, now).await.transient()?;
+        let words: Vec<LimitWord> = events.iter().filter_map(|received| find_limit(&received.event)).collect();
+        pause_senders(tx, &words, now).await.transient()?;
+        let settled = settle_by_receipts(tx, &receipts, &self.times, now).await.transient()?;
         let refused: Vec<Id<Message>> = events.iter().filter_map(|received| find_refused(&received.event)).collect();
         if !refused.is_empty() {
             let known_until = now + self.keep_lines;
             record_recipients_that_cannot_receive(tx, &refused, known_until, now).await.transient()?;
         }
         bus::outbox::record(tx, &settled, now).await.transient()?;
+        close_limits(tx, &words, now).await.transient()?;
         Ok(!settled.is_empty())
     }
 
@@ -224,6 +285,12 @@ impl Handler for ReceiptReceivedHandler {
             self.relay.hint();
         }
     }
+}
+
+/// The limit that a receipt speaks of. A word that is not known says nothing.
+fn find_limit(receipt: &ReceiptReceived) -> Option<LimitWord> {
+    let limit = receipt.error.as_ref()?.limit.as_deref()?.parse().ok()?;
+    Some(LimitWord { message_id: receipt.message_id.parse().ok()?, limit, network: None })
 }
 
 /// The message of a receipt that says that its recipient cannot receive texts.

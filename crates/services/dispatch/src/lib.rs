@@ -8,33 +8,46 @@ mod call;
 mod config;
 mod error;
 mod events;
+mod inquire;
 mod lookup;
 mod model;
 mod record;
+mod release;
 mod rpc;
 mod send;
 mod slots;
 mod store;
 mod sweep;
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, ensure};
-use bus::{Bus, Relay};
+use bus::{Bus, Handler, Relay};
 use carriers::{Carriers, WebhookAddresses};
 use chassis::serve::{listen, serve_grpc};
 use chassis::{Clock, Health, Lifecycle, database, health};
 use proto::catalogue::{
-    DISPATCH_MESSAGE_QUEUED, DISPATCH_NUMBER_ASSIGNED, DISPATCH_RECEIPT_RECEIVED, DISPATCH_SENDING_WITHDRAWN,
+    Consumer, DISPATCH_MESSAGE_QUEUED, DISPATCH_NUMBER_ASSIGNED, DISPATCH_RECEIPT_RECEIVED, DISPATCH_SENDING_CHANGED,
+    DISPATCH_SENDING_WITHDRAWN,
 };
 use proto::dispatch::dispatch_service_server::DispatchServiceServer;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use self::call::Caller;
-pub use self::config::{DeliverySettings, LookupSettings, PaceSettings, Settings, WebhookSettings};
-use self::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler, SendingWithdrawnHandler};
+pub use self::config::{
+    DeliverySettings, InquirySettings, LimitError, LimitSettings, LookupSettings, PaceSettings, Settings,
+    WebhookSettings,
+};
+use self::events::{
+    MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler, SendingChangedHandler, SendingWithdrawnHandler,
+};
+use self::inquire::Inquirer;
 use self::lookup::Lookups;
 use self::model::Pace;
+use self::release::Releaser;
 use self::rpc::Rpc;
 use self::send::{Hint, Limits, Sender};
 use self::store::Store;
@@ -73,6 +86,7 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     let limits = read_limits(&settings)?;
     let caller = connect_carriers(&settings)?;
     let carriers = caller.carriers.names();
+    let times = settings.inquiries.times();
 
     let health = Health::new();
     health::serve_admin(listeners.admin, &health, &lifecycle);
@@ -80,57 +94,55 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     let pool = database::start(&settings.database, "dispatch", &migrations, &health).await?;
     let bus = Bus::start(&settings.nats, "dispatch", &health, &lifecycle).await?;
 
-    let store = Store::new(pool.clone());
+    let store = Store::new(pool.clone(), times);
     let hint = Hint::default();
     let relay = Relay::new(pool.clone(), bus.clone());
 
-    lifecycle.spawn(
+    let consumers = Consumers { bus, pool: pool.clone(), clock: clock.clone(), lifecycle: &lifecycle };
+    consumers.spawn(
         "consume number assigned",
-        bus::consume(
-            bus.clone(),
-            pool.clone(),
-            clock.clone(),
-            DISPATCH_NUMBER_ASSIGNED,
-            NumberAssignedHandler { clock: clock.clone(), hint: hint.clone(), carriers: carriers.clone() },
-            lifecycle.stopping(),
-        ),
+        DISPATCH_NUMBER_ASSIGNED,
+        NumberAssignedHandler { clock: clock.clone(), hint: hint.clone(), carriers: carriers.clone() },
     );
-    lifecycle.spawn(
+    consumers.spawn(
+        "consume sending changed",
+        DISPATCH_SENDING_CHANGED,
+        SendingChangedHandler { clock: clock.clone(), hint: hint.clone() },
+    );
+    let by_network = limits.tree.is_on();
+    consumers.spawn(
         "consume message queued",
-        bus::consume(
-            bus.clone(),
-            pool.clone(),
-            clock.clone(),
-            DISPATCH_MESSAGE_QUEUED,
-            MessageQueuedHandler { clock: clock.clone(), hint: hint.clone(), relay: relay.clone() },
-            lifecycle.stopping(),
-        ),
+        DISPATCH_MESSAGE_QUEUED,
+        MessageQueuedHandler { clock: clock.clone(), by_network, hint: hint.clone(), relay: relay.clone() },
     );
-    lifecycle.spawn(
+    consumers.spawn(
         "consume sending withdrawn",
-        bus::consume(
-            bus.clone(),
-            pool.clone(),
-            clock.clone(),
-            DISPATCH_SENDING_WITHDRAWN,
-            SendingWithdrawnHandler { clock: clock.clone(), relay: relay.clone() },
-            lifecycle.stopping(),
-        ),
+        DISPATCH_SENDING_WITHDRAWN,
+        SendingWithdrawnHandler { clock: clock.clone(), relay: relay.clone() },
     );
-    lifecycle.spawn(
+    consumers.spawn(
         "consume receipt received",
-        bus::consume(
-            bus.clone(),
-            pool.clone(),
-            clock.clone(),
-            DISPATCH_RECEIPT_RECEIVED,
-            ReceiptReceivedHandler { clock: clock.clone(), relay: relay.clone(), keep_lines: limits.keep_lines },
-            lifecycle.stopping(),
-        ),
+        DISPATCH_RECEIPT_RECEIVED,
+        ReceiptReceivedHandler { clock: clock.clone(), relay: relay.clone(), keep_lines: limits.keep_lines, times },
     );
+
+    let releaser = Releaser { store: store.clone(), clock: clock.clone(), hint: hint.clone() };
+    lifecycle.spawn("release", releaser.run(lifecycle.stopping()));
+    let inquirer = Inquirer {
+        store: store.clone(),
+        carriers: caller.carriers.clone(),
+        clock: clock.clone(),
+        in_flight: settings.inquiries.in_flight,
+        lease: limits.attempt_deadline,
+        keep_lines: limits.keep_lines,
+        hint: hint.clone(),
+        relay: relay.clone(),
+    };
+    lifecycle.spawn("ask carriers", inquirer.run(lifecycle.stopping()));
 
     // The relay outlives the sender, so that the outcomes of the last calls are published before the end.
     let all_recorded = CancellationToken::new();
+    let (pace, tree) = (limits.pace, Arc::clone(&limits.tree));
     let sender = Sender::new(store.clone(), caller, clock.clone(), limits, hint, relay.clone());
     lifecycle.spawn("send", {
         let (stopping, recorded) = (lifecycle.stopping(), all_recorded.clone().drop_guard());
@@ -146,12 +158,27 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     lifecycle.spawn("sweep", sweeper.run(lifecycle.stopping()));
     lifecycle.spawn("sweep inbox", sweep::sweep_inbox(pool.clone(), clock.clone(), lifecycle.stopping()));
 
-    let service = DispatchServiceServer::new(Rpc::new(store, clock, limits.pace, carriers))
+    let service = DispatchServiceServer::new(Rpc::new(store, clock, pace, tree, carriers))
         .max_decoding_message_size(MESSAGE_LIMIT);
     serve_grpc("gRPC", listeners.grpc, Routes::new(service), &lifecycle);
 
     health.mark_started();
     Ok(())
+}
+
+/// What each consumer of the bus needs.
+struct Consumers<'a> {
+    bus: Bus,
+    pool: PgPool,
+    clock: Clock,
+    lifecycle: &'a Lifecycle,
+}
+
+impl Consumers<'_> {
+    fn spawn<H: Handler>(&self, name: &'static str, consumer: Consumer, handler: H) {
+        let (bus, pool, clock) = (self.bus.clone(), self.pool.clone(), self.clock.clone());
+        self.lifecycle.spawn(name, bus::consume(bus, pool, clock, consumer, handler, self.lifecycle.stopping()));
+    }
 }
 
 fn read_limits(settings: &Settings) -> anyhow::Result<Limits> {
@@ -160,6 +187,12 @@ fn read_limits(settings: &Settings) -> anyhow::Result<Limits> {
     ensure!(
         (1..=delivery.in_flight).contains(&delivery.in_flight_per_lane),
         "`delivery.in_flight_per_lane` must be at least 1 and at most `delivery.in_flight`"
+    );
+    let inquiries = &settings.inquiries;
+    ensure!(inquiries.in_flight > 0, "`inquiries.in_flight` must be at least 1");
+    ensure!(
+        (12..=86_400).contains(&inquiries.confirm_within_s),
+        "`inquiries.confirm_within_s` must be between 12 and 86,400"
     );
     let lookup = &settings.lookup;
     ensure!(lookup.keep_days > 0, "`lookup.keep_days` must be at least 1");
@@ -171,6 +204,7 @@ fn read_limits(settings: &Settings) -> anyhow::Result<Limits> {
          count as left behind"
     );
     Ok(Limits {
+        tree: Arc::new(settings.limits.read()?),
         pace: Pace::per_second(settings.pace.segments_per_second)
             .context("`pace.segments_per_second` is not usable")?,
         in_flight: delivery.in_flight,

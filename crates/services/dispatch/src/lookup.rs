@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use carriers::Carrier;
-use domain::PhoneNumber;
+use domain::{Network, PhoneNumber};
 use tokio::sync::OnceCell;
 
 use crate::model::{Line, decide_line};
 
-type Answer = OnceCell<Option<Line>>;
+type Answer = OnceCell<Option<(Line, Option<Network>)>>;
 
 /// The lookups of this process. Clones are the same.
 #[derive(Clone, Debug)]
@@ -31,6 +31,15 @@ pub struct Lookup(Arc<Answer>);
 impl Lookup {
     /// `None`: it failed.
     pub fn line(&self) -> Option<Line> {
+        self.answer().map(|(line, _)| line)
+    }
+
+    /// `None`: it failed, or did not say.
+    pub fn network(&self) -> Option<Network> {
+        self.answer().and_then(|(_, network)| network)
+    }
+
+    fn answer(&self) -> Option<(Line, Option<Network>)> {
         self.0.get().copied().flatten()
     }
 }
@@ -61,10 +70,10 @@ impl Lookups {
         Lookup(answer)
     }
 
-    async fn call(&self, carrier: &dyn Carrier, number: PhoneNumber) -> Option<Line> {
+    async fn call(&self, carrier: &dyn Carrier, number: PhoneNumber) -> Option<(Line, Option<Network>)> {
         let name = carrier.name();
         let line = match tokio::time::timeout(self.timeout, carrier.look_up_line(&number)).await {
-            Ok(Ok(line_type)) => Some(decide_line(line_type)),
+            Ok(Ok(info)) => Some((decide_line(info.line_type), info.network)),
             Ok(Err(error)) => {
                 tracing::warn!(carrier = %name, error = &error as &dyn Error, "a line is not known; sending all the same");
                 None
@@ -74,7 +83,7 @@ impl Lookups {
                 None
             }
         };
-        let answer = line.map_or("failed", Line::as_str);
+        let answer = line.map_or("failed", |(line, _)| line.as_str());
         metrics::counter!("dispatch_lookups_total", "carrier" => name.as_str(), "answer" => answer).increment(1);
         line
     }

@@ -15,7 +15,7 @@ use crate::call::{Called, Ending};
 use crate::lookup::Lookup;
 use crate::model::{decide_outcome, decide_withheld};
 use crate::slots::Slot;
-use crate::store::{Claimed, LearnedLine, Settlement, Store};
+use crate::store::{Claimed, LearnedLine, LimitWord, Settlement, Store};
 
 /// Outcomes of one transaction.
 const BATCH: usize = 500;
@@ -59,11 +59,24 @@ impl Recorder {
     pub async fn run(mut self) {
         let mut batch = Vec::new();
         while self.outcomes.recv_many(&mut batch, BATCH).await > 0 {
+            // What a limit stopped is in line again only when its limit is closed.
+            let words: Vec<LimitWord> = batch.iter().filter_map(find_limit_word).collect();
             let (settlements, held): (Vec<Settlement>, Vec<Held>) =
                 batch.drain(..).map(|finished| self.settle(finished)).unzip();
+            self.close_limits(&words).await;
             self.record(&settlements).await;
             self.relay.hint();
             drop(held);
+        }
+    }
+
+    /// A word that cannot be kept is said again.
+    async fn close_limits(&self, words: &[LimitWord]) {
+        if words.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.close_limits(words, self.clock.now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot close limits now");
         }
     }
 
@@ -97,7 +110,7 @@ impl Recorder {
     }
 
     fn settle(&self, finished: Finished) -> (Settlement, Held) {
-        let Finished { claimed, called: Called { ending, learned, lookup }, slot } = finished;
+        let Finished { claimed, called: Called { ending, learned, network, lookup }, slot } = finished;
         let message_id = claimed.key.message_id;
         match &ending {
             Ending::Sent(SendOutcome::Accepted { .. } | SendOutcome::Throttled { .. }) => {}
@@ -119,9 +132,21 @@ impl Recorder {
         };
         let labels = [("carrier", claimed.carrier.as_str()), ("outcome", decision.outcome)];
         metrics::counter!("dispatch_attempts_total", &labels).increment(1);
-        let learned = learned.map(|(number, line)| LearnedLine { number, line, known_until: now + self.keep_lines });
+        let learned =
+            learned.map(|(number, line)| LearnedLine { number, line, network, known_until: now + self.keep_lines });
         let settlement =
             Settlement { key: claimed.key, from: claimed.from, carrier: claimed.carrier, decision, learned };
         (settlement, (slot, lookup))
     }
+}
+
+/// The limit that a carrier's answer speaks of.
+fn find_limit_word(finished: &Finished) -> Option<LimitWord> {
+    let limit = match &finished.called.ending {
+        Ending::Sent(SendOutcome::Throttled { limit, .. }) => (*limit)?,
+        Ending::Sent(SendOutcome::Rejected(refusal)) => refusal.limit?,
+        _ => return None,
+    };
+    let network = finished.called.network.or(Some(finished.claimed.network));
+    Some(LimitWord { message_id: finished.claimed.key.message_id, limit, network })
 }

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 
 use crate::call::Caller;
 use crate::error::StoreError;
-use crate::model::Pace;
+use crate::model::{LimitTree, Pace};
 use crate::record::{Finished, Recorder};
 use crate::slots::Slots;
 use crate::store::{ClaimRequest, Store};
@@ -39,9 +39,11 @@ impl Hint {
 }
 
 /// How fast and how much.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     pub pace: Pace,
+    /// Above the pace of a number.
+    pub tree: Arc<LimitTree>,
     pub in_flight: usize,
     pub in_flight_per_lane: usize,
     pub attempt_deadline: Duration,
@@ -126,6 +128,7 @@ impl Sender {
             under_way: self.slots.by_lane(),
             carriers: self.caller.carriers.names(),
             pace: self.limits.pace,
+            limits: Arc::clone(&self.limits.tree),
             attempt_deadline: self.limits.attempt_deadline,
         };
         let claim = self.store.claim(&request, self.clock.now()).await?;

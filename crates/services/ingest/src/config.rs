@@ -24,6 +24,8 @@ pub struct WebhookSettings {
     pub public_url: String,
     /// Webhooks of texts under way at the same time, and as many of calls.
     pub max_in_flight: usize,
+    /// At least so long between two events that say that texts are taken again.
+    pub resumed_every_s: u64,
 }
 
 /// `[calls]`

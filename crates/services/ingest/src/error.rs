@@ -37,6 +37,11 @@ pub(crate) enum WebhookError {
 }
 
 impl WebhookError {
+    /// We could not take it, whatever it was: the carrier still has what it said.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Overloaded | Self::NotStored(_))
+    }
+
     /// A stable name for metrics.
     pub(crate) fn code(&self) -> &'static str {
         match self {

@@ -12,8 +12,10 @@ mod http;
 mod model;
 mod public_url;
 mod record;
+mod resumed;
 mod routes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -28,6 +30,7 @@ use self::http::{Places, Receiver};
 use self::model::Forwarding;
 use self::public_url::PublicUrl;
 use self::record::Recorder;
+use self::resumed::TurnedAway;
 use self::routes::Routes;
 
 /// Every setting with its default, commented: the reference.
@@ -63,6 +66,11 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
 
     let bus = Bus::connect(&settings.nats, "ingest").await?;
     let recorder = Recorder::start(&bus, clock.clone(), &lifecycle);
+    let turned_away = Arc::new(TurnedAway::before_start(Duration::from_secs(settings.webhooks.resumed_every_s)));
+    lifecycle.spawn("tell that texts are taken again", {
+        let (turned_away, recorder, stopping) = (turned_away.clone(), recorder.clone(), lifecycle.stopping());
+        async move { turned_away.tell(stopping, || recorder.record_resumed()).await }
+    });
     let routes = Routes::default();
     lifecycle.spawn("follow routes", follow_latest(bus.clone(), routes.clone(), lifecycle.stopping()));
 
@@ -75,6 +83,7 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
         },
         public_url,
         recorder,
+        turned_away,
         clock,
         lifecycle: lifecycle.clone(),
     };

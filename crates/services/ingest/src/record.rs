@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use bus::{Bus, PublishError, Publisher};
 use chassis::{Clock, Lifecycle};
+use domain::Id;
 use proto::Event;
-use proto::ingest::CallUpdated;
+use proto::ingest::{CallUpdated, ReceivingResumed};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -62,6 +63,19 @@ impl Recorder {
     ) -> Result<(), PublishError> {
         let storing = self.publisher.publish(event, event_id.clone(), self.clock.now());
         tokio::time::timeout(within, storing).await.unwrap_or(Err(PublishError::TimedOut))
+    }
+
+    /// Tells that texts are taken again. True: it is stored. Each try is an event of its own: a later one tells more.
+    pub(crate) async fn record_resumed(&self) -> bool {
+        let (id, now) = (Id::<ReceivingResumed>::new(), self.clock.now());
+        let event = ReceivingResumed { resumed_at: Some(proto::to_timestamp(now)) };
+        match self.publisher.publish(&event, format!("resumed:{id}"), now).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "texts cannot be taken yet");
+                false
+            }
+        }
     }
 
     /// Stores what is known of a call, for up to a minute while NATS is away; tells whether it is stored. Goes on when

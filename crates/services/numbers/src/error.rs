@@ -9,7 +9,10 @@ use chrono::SecondsFormat;
 use domain::{AreaCodeError, CarrierName, InvalidId, NameError, PhoneNumberError};
 
 use crate::model::save::SaveRefusal;
+use crate::model::sending::QuietHoursError;
 use crate::model::setback::Setback;
+
+const REGISTERED_NAME: &str = "It is 1 to 50 characters of A-Z, a-z, 0-9, _ and -.";
 
 /// Why a request about a license was not done.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,12 @@ pub(crate) enum Error {
     /// With what was typed.
     #[error("the area code is not valid")]
     AreaCode(String, #[source] AreaCodeError),
+    #[error("the quiet hours are not valid")]
+    QuietHours(#[source] QuietHoursError),
+    #[error("the campaign is not valid")]
+    CampaignInvalid,
+    #[error("the brand is not valid")]
+    BrandInvalid,
     /// Searches cost.
     #[error("too many searches in a minute")]
     GenerateLimitReached { retry_after: Duration },
@@ -99,6 +108,9 @@ impl From<Error> for Fault {
                 };
                 Fault::invalid("area_code", reason.code(), detail)
             }
+            Error::QuietHours(reason) => Fault::invalid(reason.field(), "quiet_hours_invalid", sentence(reason)),
+            Error::CampaignInvalid => Fault::invalid("campaign", "campaign_invalid", REGISTERED_NAME),
+            Error::BrandInvalid => Fault::invalid("brand", "brand_invalid", REGISTERED_NAME),
             Error::GenerateLimitReached { retry_after } => Fault::rate_limited(
                 "generate_limit_reached",
                 "Only 10 numbers a minute can be generated. Try again in a moment.",

@@ -1,15 +1,16 @@
-//! A license's settings: what a company says about itself, and where its next number is bought.
+//! A license's settings: what a company says about itself, where its next number is bought, and how it sends.
 
 use bus::Relay;
 use chassis::Clock;
 use domain::{CarrierName, LicenseId};
-use proto::numbers::{GetSettingsRequest, PutLicenseRequest};
+use proto::numbers::{GetSettingsRequest, PutLicenseRequest, PutQuietHoursRequest, PutRegistrationRequest};
 
 use crate::acquire::Acquirer;
 use crate::calls::Calls;
 use crate::config::PhoneNumberSettings;
 use crate::error::Error;
 use crate::model::license::{Company, LicenseSettings};
+use crate::model::sending::{QuietHours, Registration, SendingChange};
 use crate::routes::RoutePublisher;
 use crate::store::{LicenseChange, Store};
 
@@ -48,6 +49,25 @@ impl Licenses {
         self.relay.hint();
         self.routes.hint();
         Ok(recorded.settings)
+    }
+
+    pub(crate) async fn put_quiet_hours(&self, request: PutQuietHoursRequest) -> Result<LicenseSettings, Error> {
+        let license_id = LicenseId::parse(request.license_id).map_err(Error::LicenseId)?;
+        let hours = request.quiet_hours.map(|hours| QuietHours::parse(hours.from_minute, hours.until_minute));
+        let hours = hours.transpose().map_err(Error::QuietHours)?;
+        self.change_sending(&license_id, SendingChange::QuietHours(hours)).await
+    }
+
+    pub(crate) async fn put_registration(&self, request: PutRegistrationRequest) -> Result<LicenseSettings, Error> {
+        let license_id = LicenseId::parse(request.license_id).map_err(Error::LicenseId)?;
+        let registration = Registration::parse(request.campaign, request.brand)?;
+        self.change_sending(&license_id, SendingChange::Registration(registration)).await
+    }
+
+    async fn change_sending(&self, license_id: &LicenseId, change: SendingChange) -> Result<LicenseSettings, Error> {
+        let settings = self.store.record_sending(license_id, change, self.clock.now()).await?;
+        self.relay.hint();
+        Ok(settings)
     }
 
     pub(crate) async fn get(&self, request: GetSettingsRequest) -> Result<LicenseSettings, Error> {

@@ -7,7 +7,7 @@ use domain::{AreaCode, LicenseId};
 use proto::numbers::numbers_service_server::NumbersService;
 use proto::numbers::{
     AuditNumbersRequest, AuditNumbersResponse, Candidate, GenerateCandidateRequest, GetSettingsRequest,
-    PutLicenseRequest, SaveNumberRequest, SaveNumberResponse, Settings,
+    PutLicenseRequest, PutQuietHoursRequest, PutRegistrationRequest, SaveNumberRequest, SaveNumberResponse, Settings,
 };
 use tonic::{Request, Response, Status};
 
@@ -93,6 +93,16 @@ impl NumbersService for Rpc {
     async fn save_number(&self, request: Request<SaveNumberRequest>) -> Result<Response<SaveNumberResponse>, Status> {
         let rpc = self.clone();
         self.finish(async move { rpc.save(request.into_inner()).await }).await
+    }
+
+    async fn put_quiet_hours(&self, request: Request<PutQuietHoursRequest>) -> Result<Response<Settings>, Status> {
+        let licenses = self.licenses.clone();
+        self.finish(async move { licenses.put_quiet_hours(request.into_inner()).await.map(Into::into) }).await
+    }
+
+    async fn put_registration(&self, request: Request<PutRegistrationRequest>) -> Result<Response<Settings>, Status> {
+        let licenses = self.licenses.clone();
+        self.finish(async move { licenses.put_registration(request.into_inner()).await.map(Into::into) }).await
     }
 
     async fn audit_numbers(

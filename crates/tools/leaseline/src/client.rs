@@ -1,6 +1,6 @@
 //! Clients of the public API and of the simulator's phones, for the demo, the benchmark and the journeys.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{Stream, StreamExt as _};
@@ -97,7 +97,13 @@ impl Api {
         if !response.status().is_success() {
             bail!("the feed was refused: {} {}", response.status(), response.text().await.unwrap_or_default());
         }
-        Ok(Feed { bytes: Box::pin(response.bytes_stream()), buffer: Vec::new(), position: after })
+        let bytes = Box::pin(response.bytes_stream());
+        let mut feed = Feed { bytes, buffer: Vec::new(), position: after, heard: Instant::now() };
+        if after.is_none() {
+            let first = feed.next_block().await?.context("the feed ended before it began")?;
+            feed.position = Some(first.seq);
+        }
+        Ok(feed)
     }
 }
 
@@ -124,6 +130,7 @@ pub struct Feed {
     bytes: std::pin::Pin<Box<dyn Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
     buffer: Vec<u8>,
     position: Option<u64>,
+    heard: Instant,
 }
 
 impl std::fmt::Debug for Feed {
@@ -136,6 +143,11 @@ impl Feed {
     /// The position up to which everything was seen: what a reconnect sends as `Last-Event-ID`.
     pub fn position(&self) -> Option<u64> {
         self.position
+    }
+
+    /// How long nothing came, not even a sign of life: the connection may be dead.
+    pub fn silent_for(&self) -> Duration {
+        self.heard.elapsed()
     }
 
     /// The next event; positions without content are passed over. `None`: the stream ended.
@@ -152,7 +164,8 @@ impl Feed {
         }
     }
 
-    /// The next block with an id, with or without content. Comments are passed over.
+    /// The next block with an id, with or without content. Comments are passed over. Nothing is lost when this is dropped
+    /// before it is done.
     ///
     /// # Errors
     /// When the connection breaks or the gateway speaks no SSE.
@@ -166,7 +179,10 @@ impl Feed {
                 continue;
             }
             match self.bytes.next().await {
-                Some(bytes) => self.buffer.extend_from_slice(&bytes.context("the feed broke")?),
+                Some(bytes) => {
+                    self.heard = Instant::now();
+                    self.buffer.extend_from_slice(&bytes.context("the feed broke")?);
+                }
                 None => return Ok(None),
             }
         }

@@ -18,6 +18,10 @@ const HOLD: Duration = Duration::from_mins(1);
 const PENDING: Duration = Duration::from_secs(5);
 /// A late receipt or webhook that names no delay is late by this much.
 const LATE: Duration = Duration::from_secs(5);
+/// What is younger than this is not listed, when a stale list names no delay.
+const STALE: Duration = Duration::from_secs(5);
+/// Codes of carriers have so many digits at most.
+const MAX_CODE: u32 = 99_999;
 /// The longest delay, so that a slip of the finger does not hold a test for ever.
 const MAX_DELAY: Duration = Duration::from_hours(1);
 
@@ -62,6 +66,8 @@ pub(crate) enum Kind {
     ResetBeforeAccept,
     ResetAfterAccept,
     Landline,
+    QueueFull,
+    Stale,
     AreaCodeEmpty,
     SoldOut,
     SoldMeanwhile,
@@ -88,16 +94,20 @@ const CALL: [Kind; 7] = [
 const READ: [Kind; 4] = [Kind::Http429, Kind::Http500, Kind::TimeoutBeforeAccept, Kind::ResetBeforeAccept];
 
 impl Kind {
-    /// Only Telnyx has orders that are settled later.
+    /// Only Telnyx has orders that are settled later, and only Twilio has a list of messages.
     fn is_played_by(self, carrier: CarrierName) -> bool {
-        carrier == CarrierName::Telnyx || !matches!(self, Self::OrderPending | Self::OrderFailed)
+        match self {
+            Self::OrderPending | Self::OrderFailed => carrier == CarrierName::Telnyx,
+            Self::Stale => carrier == CarrierName::Twilio,
+            _ => true,
+        }
     }
 }
 
 impl Point {
     fn allows(self, kind: Kind) -> bool {
         match self {
-            Self::Send => CALL.contains(&kind) || kind == Kind::Landline,
+            Self::Send => CALL.contains(&kind) || matches!(kind, Kind::Landline | Kind::QueueFull),
             Self::Search => READ.contains(&kind) || matches!(kind, Kind::AreaCodeEmpty | Kind::SoldOut),
             Self::Buy => {
                 CALL.contains(&kind)
@@ -105,7 +115,7 @@ impl Point {
             }
             Self::Configure | Self::Release => CALL.contains(&kind) || kind == Kind::Refused,
             Self::Lookup => READ.contains(&kind) || kind == Kind::Landline,
-            Self::List => READ.contains(&kind),
+            Self::List => READ.contains(&kind) || kind == Kind::Stale,
             Self::Media => READ.contains(&kind) || kind == Kind::Lost,
             Self::Receipt => matches!(
                 kind,
@@ -149,6 +159,9 @@ pub(crate) struct Fault {
     pub(crate) count: Option<u32>,
     #[serde(default)]
     pub(crate) delay_ms: Option<u64>,
+    /// Only of a receipt that is bad news: the carrier's code for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<u32>,
     /// Only calls about this number: the recipient of a send, the number bought, the number a phone texted.
     #[serde(default)]
     pub(crate) to: Option<String>,
@@ -183,6 +196,11 @@ impl Fault {
         self.delay_or(LATE)
     }
 
+    /// How old a message must be to be listed, if the fault is about that.
+    pub(crate) fn staleness(&self) -> Option<Duration> {
+        (self.kind == Kind::Stale).then(|| self.delay_or(STALE))
+    }
+
     /// How long an order stays open, and whether it succeeds in the end, if the fault is about that.
     pub(crate) fn order_end(&self) -> (Option<Duration>, bool) {
         match self.kind {
@@ -201,12 +219,16 @@ impl Fault {
     }
 
     fn has_delay(&self) -> bool {
-        matches!(self.kind, Kind::TimeoutBeforeAccept | Kind::TimeoutAfterAccept | Kind::Late | Kind::OrderPending)
+        matches!(
+            self.kind,
+            Kind::TimeoutBeforeAccept | Kind::TimeoutAfterAccept | Kind::Late | Kind::OrderPending | Kind::Stale
+        )
     }
 
     fn fits(&self, carrier: CarrierName, on: Point, subject: Subject<'_>) -> bool {
         self.on == on
             && self.kind.is_played_by(carrier)
+            && (self.kind != Kind::Stale || subject.is_message_list)
             && self.carrier.is_none_or(|wanted| wanted == carrier)
             && self.to.as_deref().is_none_or(|to| subject.number == Some(to))
             && self.area_code.as_deref().is_none_or(|area_code| subject.find_area_code() == Some(area_code))
@@ -225,6 +247,13 @@ impl Fault {
         match self.delay_ms {
             Some(_) if !self.has_delay() => return Err(FaultRefused::Delay { kind: self.kind }),
             Some(delay) if Duration::from_millis(delay) > MAX_DELAY => return Err(FaultRefused::DelayTooLong),
+            _ => {}
+        }
+        match self.code {
+            Some(_) if !matches!(self.kind, Kind::Undelivered | Kind::Failed) => {
+                return Err(FaultRefused::Code { kind: self.kind });
+            }
+            Some(code) if !(1..=MAX_CODE).contains(&code) => return Err(FaultRefused::NoCode),
             _ => {}
         }
         if let Some(to) = &self.to {
@@ -252,15 +281,20 @@ impl Fault {
 pub(crate) struct Subject<'a> {
     number: Option<&'a str>,
     area_code: Option<&'a str>,
+    is_message_list: bool,
 }
 
 impl<'a> Subject<'a> {
     pub(crate) fn number(number: &'a str) -> Self {
-        Self { number: Some(number), area_code: None }
+        Self { number: Some(number), ..Self::default() }
     }
 
     pub(crate) fn area_code(area_code: Option<&'a str>) -> Self {
-        Self { number: None, area_code }
+        Self { area_code, ..Self::default() }
+    }
+
+    pub(crate) fn message_list() -> Self {
+        Self { is_message_list: true, ..Self::default() }
     }
 
     fn find_area_code(self) -> Option<&'a str> {
@@ -279,6 +313,10 @@ pub(crate) enum FaultRefused {
     Count,
     #[error("delay_ms has no meaning for kind {kind:?}")]
     Delay { kind: Kind },
+    #[error("code has no meaning for kind {kind:?}")]
+    Code { kind: Kind },
+    #[error("code must be one of a carrier's, such as 30022 or 40016")]
+    NoCode,
     #[error("delay_ms must be at most one hour")]
     DelayTooLong,
     #[error("{field} cannot choose among calls of {on:?}")]
@@ -403,6 +441,12 @@ mod tests {
             (r#"{"on":"send","kind":"http_429","count":0}"#, FaultRefused::Count),
             (r#"{"on":"send","kind":"http_429","delay_ms":5}"#, FaultRefused::Delay { kind: Kind::Http429 }),
             (r#"{"on":"receipt","kind":"late","delay_ms":3600001}"#, FaultRefused::DelayTooLong),
+            (r#"{"on":"receipt","kind":"late","code":30022}"#, FaultRefused::Code { kind: Kind::Late }),
+            (r#"{"on":"receipt","kind":"failed","code":0}"#, FaultRefused::NoCode),
+            (
+                r#"{"on":"list","kind":"stale","carrier":"telnyx"}"#,
+                FaultRefused::Carrier { carrier: CarrierName::Telnyx, kind: Kind::Stale },
+            ),
             (
                 r#"{"on":"search","kind":"sold_out","to":"+14155550123"}"#,
                 FaultRefused::Filter { field: "to", on: Point::Search },

@@ -17,6 +17,7 @@ mod history;
 mod inventory;
 mod ledger;
 mod media;
+mod networks;
 mod numbers;
 mod receipts;
 mod requests;

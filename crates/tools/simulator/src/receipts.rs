@@ -67,9 +67,9 @@ pub(crate) fn plan_steps(carrier: CarrierName, delay: Duration, fault: Option<&F
         }
         Kind::Undelivered => VecDeque::from([
             step(Status::Sent, None, delay, 1),
-            step(Status::Undelivered, Some(unreachable), delay * 2, 1),
+            step(Status::Undelivered, Some(fault.code.unwrap_or(unreachable)), delay * 2, 1),
         ]),
-        Kind::Failed => plan_refused(delay, unknown),
+        Kind::Failed => plan_refused(delay, fault.code.unwrap_or(unknown)),
         _ => usual(Duration::ZERO, 1),
     }
 }
@@ -242,6 +242,7 @@ mod tests {
             carrier: None,
             count: None,
             delay_ms: None,
+            code: None,
             to: None,
             area_code: None,
         }
@@ -273,6 +274,11 @@ mod tests {
         assert_eq!(statuses(Kind::Reordered), [Status::Delivered, Status::Sent]);
         assert_eq!(statuses(Kind::Undelivered), [Status::Sent, Status::Undelivered]);
         assert_eq!(statuses(Kind::Failed), [Status::Failed]);
+        let code = |fault: Fault| plan_steps(CarrierName::Twilio, delay, Some(&fault)).back().unwrap().error_code;
+        for (kind, usual) in [(Kind::Undelivered, 30_003), (Kind::Failed, 30_008)] {
+            assert_eq!(code(fault(kind)), Some(usual));
+            assert_eq!(code(Fault { code: Some(30_022), ..fault(kind) }), Some(30_022));
+        }
         assert!(plan_steps(CarrierName::Twilio, delay, Some(&fault(Kind::Late)))[0].after > Duration::from_secs(1));
         assert!(!reaches_phone(&plan_steps(CarrierName::Twilio, delay, Some(&fault(Kind::Failed)))));
     }

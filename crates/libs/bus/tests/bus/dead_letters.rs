@@ -54,6 +54,27 @@ async fn dead_letters_are_listed_oldest_first_and_removed() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_is_shown_with_its_headers_and_the_sizes_of_its_fields_but_no_value_of_them() {
+    let world = World::new().await;
+    // Field 1 is a text of 20 bytes, field 2 a number; then something that is no protobuf.
+    let payload = [&[0x0a, 20][..], b"the plumber comes at", &[0x10, 0xb9, 0x60, 0x00]].concat();
+    world.publish_raw(MessageProgressed::SUBJECT, &[("Nats-Msg-Id", "e1")], payload).await;
+    world.start(&Probe::<MessageProgressed>::new(PROGRESSED));
+    let number = world.until_dead_letters(1).await[0].number;
+    assert_eq!(world.dead_letters().count().await.unwrap(), 1);
+
+    let opened = world.dead_letters().find(number).await.unwrap().unwrap();
+    assert_eq!((opened.letter.event_id.as_str(), opened.letter.bytes), ("e1", 26));
+    let consumer = opened.headers.iter().find(|(name, _)| name == "Leaseline-Dead-Consumer").unwrap();
+    assert_eq!(consumer.1, PROGRESSED.name);
+    let shown: Vec<String> = opened.fields.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["field 1: 20 bytes", "field 2: a number", "then something that is no protobuf"]);
+    assert!(!format!("{opened:?}").contains("plumber"), "{opened:?}");
+    assert!(world.dead_letters().find(number + 1).await.unwrap().is_none());
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_replay_has_an_effect_only_at_the_consumer_that_did_not_digest_the_event() {
     let world = World::new().await;
     let healthy = Probe::<ReceiptReceived>::new(CONVERSATIONS_RECEIPT_RECEIVED);

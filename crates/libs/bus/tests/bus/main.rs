@@ -4,6 +4,7 @@
 
 mod consumer;
 mod dead_letters;
+mod intake;
 mod latest;
 mod outbox;
 mod probe;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{CarrierName, Id, LicenseId, MessageBody, PhoneNumber};
+use domain::{CarrierName, Id, LicenseId, MessageBody, PhoneNumber, SendingLimit};
 use url::Url;
 
 use super::scripted::{Act, Scripted};
@@ -48,6 +48,12 @@ pub(crate) trait Fixture {
     fn not_owned(&self) -> Vec<Act>;
     /// The answer to a search without a match.
     fn none_found(&self) -> Act;
+    /// Method and path of the request for the message `id-1`.
+    fn asks_for_sent(&self) -> &'static str;
+    /// The message `id-1`, made at noon of 2026-11-23, not delivered because it is a landline.
+    fn undelivered(&self) -> Act;
+    /// Answers that say success and nothing of the message `id-1`.
+    fn says_nothing(&self) -> Vec<&'static str>;
 }
 
 const TO: &str = "+14155550123";
@@ -180,15 +186,18 @@ pub(crate) async fn a_connection_that_breaks_on_its_second_message_is_not_tried_
 pub(crate) async fn too_fast_is_throttled_with_the_wait_the_carrier_asks_for(fixture: &dyn Fixture) {
     let seven = Some(Duration::from_secs(7));
     let (many, full) = (fixture.error(Said::TooManyRequests), fixture.error(Said::QueueFull));
-    for (act, retry_after) in [
-        (Act::Answer(429, "retry-after: 7\r\n", many), seven),
-        (Act::Answer(429, "", "slow down"), None),
-        (Act::Answer(429, "retry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\n", ""), None),
-        (Act::Answer(429, "retry-after: 99999999999\r\n", ""), Some(MAX_RETRY_AFTER)),
-        (Act::Answer(400, "retry-after: 7\r\n", full), seven),
-        (Act::Cut(429, "{"), None),
+    let sender = Some(SendingLimit::Sender);
+    for (act, retry_after, limit) in [
+        (Act::Answer(429, "retry-after: 7\r\n", many), seven, None),
+        (Act::Answer(429, "", "slow down"), None, None),
+        (Act::Answer(429, "retry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\n", ""), None, None),
+        (Act::Answer(429, "retry-after: 99999999999\r\n", ""), Some(MAX_RETRY_AFTER), None),
+        (Act::Answer(400, "retry-after: 7\r\n", full), seven, sender),
+        (Act::Answer(403, "", full), None, sender),
+        (Act::Answer(429, "", full), None, sender),
+        (Act::Cut(429, "{"), None, None),
     ] {
-        assert_eq!(send_to(fixture, act).await, SendOutcome::Throttled { retry_after });
+        assert_eq!(send_to(fixture, act).await, SendOutcome::Throttled { retry_after, limit });
     }
     let error = buy_from(fixture, Act::Answer(429, "retry-after: 7\r\n", many)).await;
     assert_eq!(error, CallError::Throttled { retry_after: seven });

@@ -3,6 +3,7 @@
 //! Sources: CARRIERS §2 (numbers) and §3 (messages), which follow Telnyx' two reference pages. Other pages of theirs
 //! give some of these codes another meaning; they are not followed.
 
+use domain::SendingLimit;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 pub(super) const TABLES: ErrorTables =
-    ErrorTables { read_code, throttles: THROTTLES, messages: MESSAGE_ERRORS, numbers: NUMBER_ERRORS };
+    ErrorTables { read_code, throttles: THROTTLES, limits: LIMITS, messages: MESSAGE_ERRORS, numbers: NUMBER_ERRORS };
 
 /// There is no such thing. What was to be released is gone.
 pub(super) const NOT_FOUND: &str = "10005";
@@ -25,6 +26,16 @@ pub(super) const SEARCH_FIRST: &str = "85000";
 
 /// Refused for pace, never processed: 10011 too many requests, 40318 the sender's queue is full.
 const THROTTLES: &[&str] = &["10011", "40318"];
+
+/// Which limit is the reason (CARRIERS §3, §8): 40016 is T-Mobile's for a brand's day, which ends at midnight, Pacific time;
+/// 40018 is AT&T's for a campaign's minute; 40011 comes from the recipient's network as well. The spending limit of a
+/// profile (40333) is our own and none of these.
+const LIMITS: &[(&str, SendingLimit)] = &[
+    ("40011", SendingLimit::Campaign),
+    ("40016", SendingLimit::NetworkDay),
+    ("40018", SendingLimit::Campaign),
+    ("40318", SendingLimit::Sender),
+];
 
 /// Code, our code, our sentence. Both what `POST messages` answers and what a receipt's `errors` say.
 #[rustfmt::skip]
@@ -120,6 +131,7 @@ mod tests {
     fn the_tables_are_sorted_and_name_each_code_once() {
         assert!(MESSAGE_ERRORS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(NUMBER_ERRORS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(LIMITS.is_sorted_by(|a, b| a.0 < b.0));
     }
 
     #[test]

@@ -91,4 +91,27 @@ impl rest::Fixture for Fixture {
     fn none_found(&self) -> Act {
         Act::Answer(200, "", r#"{"data":[],"meta":{"total_results":0,"best_effort_results":0}}"#)
     }
+
+    fn asks_for_sent(&self) -> &'static str {
+        "GET /v2/messages/id-1"
+    }
+
+    fn undelivered(&self) -> Act {
+        Act::Answer(
+            200,
+            "",
+            r#"{"data":{"id":"id-1","direction":"outbound","from":{"phone_number":"+16465550111"},"text":"hello",
+                "to":[{"phone_number":"+14155550123","status":"delivery_failed"}],"sent_at":null,
+                "received_at":"2026-11-23T12:00:00.000+00:00","errors":[{"code":"40001","detail":"+14155550123"}]}}"#,
+        )
+    }
+
+    fn says_nothing(&self) -> Vec<&'static str> {
+        vec![
+            r#"{"data":{"id":"id-2","received_at":"2026-11-23T12:00:00Z","to":[{"status":"sent"}]}}"#,
+            r#"{"data":{"id":"id-1","received_at":"at noon","to":[{"status":"sent"}]}}"#,
+            r#"{"data":{"id":"id-1","received_at":null,"to":[{"status":"sent"}]}}"#,
+            r#"{"data":{"id":"id-1","received_at":"2026-11-23T12:00:00Z","to":[]}}"#,
+        ]
+    }
 }

@@ -1,11 +1,14 @@
-//! Number lookup: what kind of line a number is. Paid, so the caller remembers the answer.
+//! Number lookup: what kind of line a number is, and on which network. Paid, so the caller remembers the answer.
 
-use domain::PhoneNumber;
+use domain::{Network, PhoneNumber};
 use http::Method;
 use serde::Deserialize;
 
 use super::{errors::TABLES, rest::Rest};
-use crate::{CallError, LineType};
+use crate::{
+    CallError, LineInfo, LineType,
+    lines::{read_line_type, read_network},
+};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -17,6 +20,10 @@ struct Answer {
 struct Line {
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// The company, and often which of its parts, in many spellings.
+    name: Option<String>,
+    /// The network, in one spelling, where Telnyx knows it.
+    normalized_carrier: Option<String>,
 }
 
 /// Telnyx' words (CARRIERS §7). A word that is not here is [`LineType::Other`], also `fixed line or mobile`.
@@ -29,11 +36,30 @@ const LINE_TYPES: &[(&str, LineType)] = &[
     ("premium rate", LineType::Premium),
 ];
 
-pub(super) async fn look_up_line(rest: &Rest, number: &PhoneNumber) -> Result<LineType, CallError> {
+/// `normalized_carrier`, else `name`, in whatever case.
+#[rustfmt::skip]
+const NETWORKS: &[(&str, Network)] = &[
+    ("AT&T",                          Network::Att),
+    ("AT&T Mobility",                 Network::Att),
+    ("AT&T Wireless",                 Network::Att),
+    ("T-Mobile",                      Network::TMobile),
+    ("T-Mobile US-SVR-10X/2",         Network::TMobile),
+    ("T-Mobile USA",                  Network::TMobile),
+    ("T-Mobile USA, Inc.",            Network::TMobile),
+    ("Verizon",                       Network::Verizon),
+    ("Verizon Wireless",              Network::Verizon),
+    ("Verizon Wireless:6006 - SVR/2", Network::Verizon),
+];
+
+pub(super) async fn look_up_line(rest: &Rest, number: &PhoneNumber) -> Result<LineInfo, CallError> {
     let request = rest.request(Method::GET, &["number_lookup", number.as_str()]).query(&[("type", "carrier")]);
     let answer: Answer = rest.fetch(request).await.map_err(|trouble| TABLES.call_error(trouble))?;
-    let word = answer.carrier.and_then(|line| line.kind).unwrap_or_default();
-    Ok(LINE_TYPES.iter().find(|(known, _)| *known == word).map_or(LineType::Other, |(_, line_type)| *line_type))
+    let Some(line) = answer.carrier else { return Ok(LineInfo { line_type: LineType::Other, network: None }) };
+    let names = [line.normalized_carrier, line.name];
+    Ok(LineInfo {
+        line_type: read_line_type(LINE_TYPES, line.kind.as_deref()),
+        network: names.iter().flatten().find_map(|name| read_network(NETWORKS, name)),
+    })
 }
 
 #[cfg(test)]
@@ -62,10 +88,30 @@ mod tests {
             (r#"{"data":{}}"#, LineType::Other),
         ] {
             let server = Scripted::start(&[Act::Answer(200, "", answer)]).await;
-            let line_type = telnyx_at(&server.url).look_up_line(&number("+14155550123")).await.unwrap();
-            assert_eq!(line_type, expected, "{answer}");
+            let info = telnyx_at(&server.url).look_up_line(&number("+14155550123")).await.unwrap();
+            assert_eq!(info, LineInfo { line_type: expected, network: None }, "{answer}");
             let line = server.only_request().line;
             assert!(line.starts_with("GET /v2/number_lookup/+14155550123?type=carrier "), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_network_is_known_by_its_names_and_one_that_borrows_a_network_is_another() {
+        for (answer, expected) in [
+            (r#"{"data":{"carrier":{"name":"T-MOBILE USA, INC."}}}"#, Some(Network::TMobile)),
+            (
+                r#"{"data":{"carrier":{"name":"X - NY","normalized_carrier":"Verizon Wireless"}}}"#,
+                Some(Network::Verizon),
+            ),
+            (r#"{"data":{"carrier":{"name":"AT&T","normalized_carrier":null}}}"#, Some(Network::Att)),
+            (r#"{"data":{"carrier":{"name":"AT&T","normalized_carrier":""}}}"#, Some(Network::Att)),
+            (r#"{"data":{"carrier":{"name":"AT&T","normalized_carrier":"A reseller"}}}"#, Some(Network::Other)),
+            (r#"{"data":{"carrier":{"name":""}}}"#, None),
+            (r#"{"data":{"carrier":null}}"#, None),
+        ] {
+            let server = Scripted::start(&[Act::Answer(200, "", answer)]).await;
+            let info = telnyx_at(&server.url).look_up_line(&number("+14155550123")).await.unwrap();
+            assert_eq!(info.network, expected, "{answer}");
         }
     }
 

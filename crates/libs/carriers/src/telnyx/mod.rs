@@ -8,6 +8,7 @@ mod errors;
 mod events;
 #[cfg(test)]
 mod fixture;
+mod inquiries;
 mod lookups;
 mod media;
 mod messages;
@@ -22,14 +23,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chassis::Secret;
+use chrono::{DateTime, Utc};
 use domain::{CarrierName, LicenseId, PhoneNumber};
 use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::{signature::InvalidPublicKey, webhooks::TelnyxWebhooks};
 use crate::{
-    CallError, Carrier, ClientError, FetchedMedia, InboundMedia, LineType, MediaError, MediaLimits, NumberOrder,
-    NumberSearch, OutboundMessage, OwnedNumber, OwnedPage, SendOutcome,
+    CallError, Carrier, ClientError, FetchedMedia, InboundMedia, LineInfo, MediaError, MediaLimits, NumberOrder,
+    NumberSearch, OutboundMessage, OwnedNumber, OwnedPage, ReceivedPage, SendOutcome, SentCopy, SentMessage,
 };
 
 /// `[telnyx]` of a service that calls: with what key, and where.
@@ -133,12 +135,31 @@ impl Carrier for Telnyx {
         numbers::release(&self.rest, carrier_number_id).await
     }
 
-    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineType, CallError> {
+    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineInfo, CallError> {
         lookups::look_up_line(&self.rest, number).await
     }
 
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome {
         messages::send(&self.rest, message).await
+    }
+
+    /// Telnyx has no list of messages. Its detail records show a message only after delivery, and without its text.
+    async fn find_sent(&self, _: &SentMessage) -> Result<Option<Vec<SentCopy>>, CallError> {
+        Ok(None)
+    }
+
+    async fn get_sent(&self, carrier_message_id: &str) -> Result<Option<SentCopy>, CallError> {
+        inquiries::get_sent(&self.rest, carrier_message_id).await
+    }
+
+    /// As `find_sent`: there is no list, and a detail record has no text to take in.
+    async fn list_received(
+        &self,
+        _: &PhoneNumber,
+        _: DateTime<Utc>,
+        _: Option<&str>,
+    ) -> Result<Option<ReceivedPage>, CallError> {
+        Ok(None)
     }
 
     async fn fetch_media(&self, media: &InboundMedia, limits: &MediaLimits) -> Result<FetchedMedia, MediaError> {

@@ -20,7 +20,7 @@ const RECEIVED: &str = "message.received";
 /// `message.finalized` may come before `message.sent`; the status tells what is true, not the kind of event.
 const RECEIPTS: &[&str] = &["message.sent", "message.finalized"];
 
-/// `to[].status` of a receipt and what it is to us.
+/// `to[].status` of a receipt or a message, and what it is to us.
 #[rustfmt::skip]
 const STATUSES: &[(&str, ReceiptStatus)] = &[
     ("queued",               ReceiptStatus::Sending),
@@ -34,6 +34,11 @@ const STATUSES: &[(&str, ReceiptStatus)] = &[
     // It waited at Telnyx until it was too late.
     ("expired",              ReceiptStatus::Failed),
 ];
+
+/// What Telnyx' word for the status of a message is to us.
+pub(super) fn find_status(word: &str) -> Option<ReceiptStatus> {
+    STATUSES.iter().find(|(known, _)| *known == word).map(|(_, status)| *status)
+}
 
 /// Telnyx' side of [`Webhooks`].
 #[derive(Debug)]
@@ -82,13 +87,12 @@ impl Webhooks for TelnyxWebhooks {
         let payload = Payload::read(request, RECEIPTS)?;
         let status = payload.to.first().and_then(|party| party.status.as_deref());
         let status = status.ok_or(MalformedWebhook::MissingField("status"))?;
-        let (_, status) = *STATUSES.iter().find(|(word, _)| *word == status).ok_or(MalformedWebhook::UnknownStatus)?;
-        let failed = matches!(status, ReceiptStatus::Undelivered | ReceiptStatus::Failed);
+        let status = find_status(status).ok_or(MalformedWebhook::UnknownStatus)?;
         Ok(Receipt {
             message_id: request.message_id()?,
             carrier_message_id: payload.id()?.to_owned(),
             status,
-            error: failed.then(|| TABLES.receipt_refusal(errors::first_code(&payload.errors))),
+            error: status.is_failure().then(|| TABLES.receipt_refusal(errors::first_code(&payload.errors))),
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Sources: CARRIERS §2 (numbers) and §3 (messages).
 
+use domain::SendingLimit;
 use serde::Deserialize;
 
 use crate::{
@@ -14,10 +15,20 @@ use crate::{
 };
 
 pub(super) const TABLES: ErrorTables =
-    ErrorTables { read_code, throttles: THROTTLES, messages: MESSAGE_ERRORS, numbers: NUMBER_ERRORS };
+    ErrorTables { read_code, throttles: THROTTLES, limits: LIMITS, messages: MESSAGE_ERRORS, numbers: NUMBER_ERRORS };
 
 /// Refused for pace, never processed: 20429 too many requests, 21611 the sender's queue is full.
 const THROTTLES: &[&str] = &["20429", "21611"];
+
+/// Which limit is the reason (CARRIERS §3, §8). 30001 is what becomes of 21611 in a messaging service. A day ends at midnight,
+/// Pacific time. 14107 is none of these: it is about two numbers and 30 seconds.
+const LIMITS: &[(&str, SendingLimit)] = &[
+    ("21611", SendingLimit::Sender),
+    ("30001", SendingLimit::Sender),
+    ("30022", SendingLimit::Campaign),
+    ("30023", SendingLimit::BrandDay),
+    ("30027", SendingLimit::NetworkDay),
+];
 
 /// Code, our code, our sentence. Both what `POST Messages` answers and what a receipt's `ErrorCode` says.
 #[rustfmt::skip]
@@ -98,6 +109,7 @@ mod tests {
     fn the_tables_are_sorted_and_name_each_code_once() {
         assert!(MESSAGE_ERRORS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(NUMBER_ERRORS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(LIMITS.is_sorted_by(|a, b| a.0 < b.0));
     }
 
     #[test]

@@ -77,4 +77,26 @@ impl rest::Fixture for Fixture {
     fn none_found(&self) -> Act {
         Act::Answer(200, "", r#"{"available_phone_numbers":[]}"#)
     }
+
+    fn asks_for_sent(&self) -> &'static str {
+        "GET /2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages/id-1.json"
+    }
+
+    fn undelivered(&self) -> Act {
+        Act::Answer(
+            200,
+            "",
+            r#"{"sid":"id-1","status":"undelivered","error_code":30006,"direction":"outbound-api","from":"+16465550111",
+                "to":"+14155550123","body":"hello","num_media":"0","num_segments":"1","date_sent":null,
+                "date_created":"Mon, 23 Nov 2026 12:00:00 +0000"}"#,
+        )
+    }
+
+    fn says_nothing(&self) -> Vec<&'static str> {
+        vec![
+            r#"{"sid":"id-2","status":"sent","date_created":"Mon, 23 Nov 2026 12:00:00 +0000"}"#,
+            r#"{"sid":"id-1","status":"sent","date_created":"at noon"}"#,
+            r#"{"sid":"id-1","status":"sent"}"#,
+        ]
+    }
 }

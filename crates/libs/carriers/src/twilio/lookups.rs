@@ -1,10 +1,13 @@
-//! Lookup v2: what kind of line a number is. Paid, so the caller remembers the answer.
+//! Lookup v2: what kind of line a number is, and on which network. Paid, so the caller remembers the answer.
 
-use domain::PhoneNumber;
+use domain::{Network, PhoneNumber};
 use serde::Deserialize;
 
 use super::{errors::TABLES, rest::Rest};
-use crate::{CallError, LineType};
+use crate::{
+    CallError, LineInfo, LineType,
+    lines::{read_line_type, read_network},
+};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -18,6 +21,7 @@ struct Line {
     /// Null when Twilio has no data, with an `error_code` beside it.
     #[serde(rename = "type")]
     kind: Option<String>,
+    carrier_name: Option<String>,
 }
 
 /// Twilio's words (CARRIERS §7). A word that is not here is [`LineType::Other`].
@@ -31,14 +35,30 @@ const LINE_TYPES: &[(&str, LineType)] = &[
     ("premium",      LineType::Premium),
 ];
 
-pub(super) async fn look_up_line(rest: &Rest, number: &PhoneNumber) -> Result<LineType, CallError> {
+/// `carrier_name`, in whatever case. Sprint's numbers are on T-Mobile's network since 2022.
+#[rustfmt::skip]
+const NETWORKS: &[(&str, Network)] = &[
+    ("AT&T",                 Network::Att),
+    ("AT&T Mobility",        Network::Att),
+    ("AT&T Wireless",        Network::Att),
+    ("Sprint Spectrum, L.P.", Network::TMobile),
+    ("T-Mobile",             Network::TMobile),
+    ("T-Mobile USA, Inc.",   Network::TMobile),
+    ("Verizon",              Network::Verizon),
+    ("Verizon Wireless",     Network::Verizon),
+];
+
+pub(super) async fn look_up_line(rest: &Rest, number: &PhoneNumber) -> Result<LineInfo, CallError> {
     let request = rest.lookup(number).query(&[("Fields", "line_type_intelligence")]);
     let answer: Answer = rest.fetch(request).await.map_err(|trouble| TABLES.call_error(trouble))?;
     if !answer.valid {
-        return Ok(LineType::Invalid);
+        return Ok(LineInfo { line_type: LineType::Invalid, network: None });
     }
-    let word = answer.line_type_intelligence.and_then(|line| line.kind).unwrap_or_default();
-    Ok(LINE_TYPES.iter().find(|(known, _)| *known == word).map_or(LineType::Other, |(_, line_type)| *line_type))
+    let (kind, name) = answer.line_type_intelligence.map_or((None, None), |line| (line.kind, line.carrier_name));
+    Ok(LineInfo {
+        line_type: read_line_type(LINE_TYPES, kind.as_deref()),
+        network: name.and_then(|name| read_network(NETWORKS, &name)),
+    })
 }
 
 #[cfg(test)]
@@ -49,11 +69,11 @@ mod tests {
         harness::scripted::{Act, Scripted},
     };
 
-    async fn look_up(answer: &'static str) -> (LineType, String) {
+    async fn look_up(answer: &'static str) -> (LineInfo, String) {
         let server = Scripted::start(&[Act::Answer(200, "", answer)]).await;
         let number = PhoneNumber::from_e164("+14155550123").unwrap();
-        let line_type = twilio_at(&server.url).look_up_line(&number).await.unwrap();
-        (line_type, server.only_request().line)
+        let info = twilio_at(&server.url).look_up_line(&number).await.unwrap();
+        (info, server.only_request().line)
     }
 
     #[tokio::test]
@@ -68,9 +88,27 @@ mod tests {
             (r#"{"valid":true,"line_type_intelligence":null}"#, LineType::Other),
             (r#"{"valid":false,"validation_errors":["TOO_SHORT"]}"#, LineType::Invalid),
         ] {
-            let (line_type, line) = look_up(answer).await;
-            assert_eq!(line_type, expected, "{answer}");
+            let (info, line) = look_up(answer).await;
+            assert_eq!(info, LineInfo { line_type: expected, network: None }, "{answer}");
             assert!(line.starts_with("GET /v2/PhoneNumbers/+14155550123?Fields=line_type_intelligence "), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_network_is_known_by_its_names_and_one_that_borrows_a_network_is_another() {
+        for (answer, expected) in [
+            (
+                r#"{"valid":true,"line_type_intelligence":{"carrier_name":"T-Mobile USA, Inc."}}"#,
+                Some(Network::TMobile),
+            ),
+            (r#"{"valid":true,"line_type_intelligence":{"carrier_name":"VERIZON WIRELESS"}}"#, Some(Network::Verizon)),
+            (r#"{"valid":true,"line_type_intelligence":{"carrier_name":"AT&T Wireless"}}"#, Some(Network::Att)),
+            (r#"{"valid":true,"line_type_intelligence":{"carrier_name":"Verizon Reseller"}}"#, Some(Network::Other)),
+            (r#"{"valid":true,"line_type_intelligence":{"carrier_name":""}}"#, None),
+            (r#"{"valid":true,"line_type_intelligence":{"carrier_name":null,"type":"tollFree"}}"#, None),
+            (r#"{"valid":false}"#, None),
+        ] {
+            assert_eq!(look_up(answer).await.0.network, expected, "{answer}");
         }
     }
 

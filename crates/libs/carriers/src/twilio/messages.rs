@@ -31,13 +31,14 @@ pub(super) async fn send(rest: &Rest, message: &OutboundMessage) -> SendOutcome 
             TABLES.send_outcome(Trouble::Unknown { cause: "the answer names no message".into() })
         }
         Ok(created) => {
-            SendOutcome::Accepted { segments: segments(&created.num_segments), carrier_message_id: created.sid }
+            SendOutcome::Accepted { segments: read_count(&created.num_segments), carrier_message_id: created.sid }
         }
         Err(trouble) => TABLES.send_outcome(trouble),
     }
 }
 
-fn segments(value: &Value) -> Option<u32> {
+/// Twilio writes counts as strings of digits. `None` for zero and for what is no count.
+pub(super) fn read_count(value: &Value) -> Option<u32> {
     let count = match value {
         Value::String(digits) => digits.parse().ok()?,
         Value::Number(count) => u32::try_from(count.as_u64()?).ok()?,

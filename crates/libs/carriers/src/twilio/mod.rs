@@ -7,6 +7,7 @@
 mod errors;
 #[cfg(test)]
 mod fixture;
+mod inquiries;
 mod lookups;
 mod media;
 mod messages;
@@ -19,14 +20,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chassis::Secret;
+use chrono::{DateTime, Utc};
 use domain::{CarrierName, LicenseId, PhoneNumber};
 use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::webhooks::TwilioWebhooks;
 use crate::{
-    CallError, Carrier, ClientError, FetchedMedia, InboundMedia, LineType, MediaError, MediaLimits, NumberOrder,
-    NumberSearch, OutboundMessage, OwnedNumber, OwnedPage, SendOutcome,
+    CallError, Carrier, ClientError, FetchedMedia, InboundMedia, LineInfo, MediaError, MediaLimits, NumberOrder,
+    NumberSearch, OutboundMessage, OwnedNumber, OwnedPage, ReceivedPage, SendOutcome, SentCopy, SentMessage,
 };
 
 /// `[twilio]` of a service that calls: which account, with what credentials, where.
@@ -122,12 +124,29 @@ impl Carrier for Twilio {
         numbers::release(&self.rest, carrier_number_id).await
     }
 
-    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineType, CallError> {
+    async fn look_up_line(&self, number: &PhoneNumber) -> Result<LineInfo, CallError> {
         lookups::look_up_line(&self.rest, number).await
     }
 
     async fn send_message(&self, message: &OutboundMessage) -> SendOutcome {
         messages::send(&self.rest, message).await
+    }
+
+    async fn find_sent(&self, message: &SentMessage) -> Result<Option<Vec<SentCopy>>, CallError> {
+        inquiries::find_sent(&self.rest, message).await.map(Some)
+    }
+
+    async fn get_sent(&self, carrier_message_id: &str) -> Result<Option<SentCopy>, CallError> {
+        inquiries::get_sent(&self.rest, carrier_message_id).await
+    }
+
+    async fn list_received(
+        &self,
+        to: &PhoneNumber,
+        since: DateTime<Utc>,
+        page: Option<&str>,
+    ) -> Result<Option<ReceivedPage>, CallError> {
+        inquiries::list_received(&self.rest, to, since, page).await.map(Some)
     }
 
     async fn fetch_media(&self, media: &InboundMedia, limits: &MediaLimits) -> Result<FetchedMedia, MediaError> {

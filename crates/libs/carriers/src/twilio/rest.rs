@@ -51,8 +51,13 @@ impl Rest {
 
     /// A request below this account, authenticated.
     pub(super) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        self.authenticated(method, self.address(segments))
+    }
+
+    /// An address below this account.
+    pub(super) fn address(&self, segments: &[&str]) -> Url {
         let account = ["2010-04-01", "Accounts", &self.account_sid];
-        self.authenticated(method, below(&self.base_url, &[&account, segments].concat()))
+        below(&self.base_url, &[&account, segments].concat())
     }
 
     /// What is known of a number: another host of Twilio's, the same account.

@@ -24,7 +24,7 @@ pub(super) fn with_retries(address: &Url) -> String {
     address.into()
 }
 
-/// `MessageStatus` of a receipt and what it is to us. `read` and `partially_delivered` come from channels that we
+/// `MessageStatus` of a receipt, `status` of a message, and what it is to us. `read` and `partially_delivered` come from channels that we
 /// do not use, but they say that the phone has it.
 #[rustfmt::skip]
 const STATUSES: &[(&str, ReceiptStatus)] = &[
@@ -40,6 +40,11 @@ const STATUSES: &[(&str, ReceiptStatus)] = &[
     ("failed",              ReceiptStatus::Failed),
     ("canceled",            ReceiptStatus::Canceled),
 ];
+
+/// What Twilio's word for the status of a message is to us.
+pub(super) fn find_status(word: &str) -> Option<ReceiptStatus> {
+    STATUSES.iter().find(|(known, _)| *known == word).map(|(_, status)| *status)
+}
 
 /// Twilio's side of [`Webhooks`].
 #[derive(Debug)]
@@ -81,15 +86,13 @@ impl Webhooks for TwilioWebhooks {
 
     fn parse_receipt(&self, request: &WebhookRequest<'_>) -> Result<Receipt, MalformedWebhook> {
         let form = Form::read(request)?;
-        let status = form.get("MessageStatus")?;
-        let (_, status) = *STATUSES.iter().find(|(word, _)| *word == status).ok_or(MalformedWebhook::UnknownStatus)?;
-        let failed = matches!(status, ReceiptStatus::Undelivered | ReceiptStatus::Failed);
+        let status = find_status(form.get("MessageStatus")?).ok_or(MalformedWebhook::UnknownStatus)?;
         let code = form.find("ErrorCode").and_then(|code| code.parse().ok()).map(|code: u32| code.to_string());
         Ok(Receipt {
             message_id: request.message_id()?,
             carrier_message_id: form.get("MessageSid")?.to_owned(),
             status,
-            error: failed.then(|| TABLES.receipt_refusal(code)),
+            error: status.is_failure().then(|| TABLES.receipt_refusal(code)),
         })
     }
 

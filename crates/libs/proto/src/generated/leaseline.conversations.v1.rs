@@ -138,7 +138,8 @@ pub struct Message {
     /// Absent for inbound messages.
     #[prost(message, optional, tag = "9")]
     pub manager: ::core::option::Option<Manager>,
-    /// "received"; "queued", "sending", "sent", "delivered", "undelivered", "failed", "canceled", "unknown".
+    /// "received"; "queued", "sending", "sent", "delivered", "undelivered", "failed", "canceled", "unknown" (rule 16; with an
+    /// error `not_confirmed` nobody will find out by itself).
     #[prost(string, tag = "10")]
     pub status: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "11")]
@@ -158,6 +159,9 @@ pub struct Message {
     pub carrier: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "18")]
     pub carrier_message_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The message that took its place, when somebody sent it again.
+    #[prost(string, optional, tag = "19")]
+    pub sent_again_as: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Media {
@@ -184,6 +188,15 @@ pub struct Error {
     pub code: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendAgainRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub message_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub manager: ::core::option::Option<Manager>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetMessageRequest {
@@ -526,6 +539,38 @@ pub mod conversations_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Sends the text of a message that came to nothing once more, as a new message to the same conversation: one that failed, was
+        /// not delivered or was canceled, or of which nobody found out whether it was taken (rule 16). Idempotent: whoever comes
+        /// later gets the same new message. NOT_FOUND `message_not_found`; CONFLICT `message_may_arrive`.
+        pub async fn send_again(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SendAgainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SendMessagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.conversations.v1.ConversationsService/SendAgain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.conversations.v1.ConversationsService",
+                        "SendAgain",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// NOT_FOUND `message_not_found`.
         pub async fn get_message(
             &mut self,
@@ -779,6 +824,16 @@ pub mod conversations_service_server {
             tonic::Response<super::SendMessagesResponse>,
             tonic::Status,
         >;
+        /// Sends the text of a message that came to nothing once more, as a new message to the same conversation: one that failed, was
+        /// not delivered or was canceled, or of which nobody found out whether it was taken (rule 16). Idempotent: whoever comes
+        /// later gets the same new message. NOT_FOUND `message_not_found`; CONFLICT `message_may_arrive`.
+        async fn send_again(
+            &self,
+            request: tonic::Request<super::SendAgainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SendMessagesResponse>,
+            tonic::Status,
+        >;
         /// NOT_FOUND `message_not_found`.
         async fn get_message(
             &self,
@@ -939,6 +994,52 @@ pub mod conversations_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SendMessagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.conversations.v1.ConversationsService/SendAgain" => {
+                    #[allow(non_camel_case_types)]
+                    struct SendAgainSvc<T: ConversationsService>(pub Arc<T>);
+                    impl<
+                        T: ConversationsService,
+                    > tonic::server::UnaryService<super::SendAgainRequest>
+                    for SendAgainSvc<T> {
+                        type Response = super::SendMessagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SendAgainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConversationsService>::send_again(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SendAgainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2487,6 +2588,9 @@ pub struct MessageQueued {
     /// Of a send to several recipients.
     #[prost(string, optional, tag = "10")]
     pub batch_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Of a reply: the one before it in the conversation, if that is young. It goes first.
+    #[prost(string, optional, tag = "11")]
+    pub follows: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// conversations.sending.withdrawn.v1: nothing of this batch, or of this conversation, is to be sent any more, whether its
 /// messages came before or come after this. For good: neither ever sends again.

@@ -17,12 +17,20 @@ pub struct Waiting {
     #[prost(string, tag = "1")]
     pub message_id: ::prost::alloc::string::String,
     /// "pace", "no_number", "carrier_throttled", "carrier_unreachable", "number_not_ready" (the carrier does not take
-    /// messages from our number yet, or not any more), "being_confirmed".
+    /// messages from our number yet, or not any more), "being_confirmed", "quiet_hours", "daily_limit" (its registration may
+    /// send no more today).
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
     /// About when it goes on. Absent when nobody can say.
     #[prost(message, optional, tag = "3")]
     pub until: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EstimateBatchRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub batch_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EstimateFinishRequest {
@@ -154,6 +162,36 @@ pub mod dispatch_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// About when the last waiting message of a batch goes out. Absent when none waits, or nobody can say.
+        pub async fn estimate_batch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EstimateBatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EstimateFinishResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.dispatch.v1.DispatchService/EstimateBatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.dispatch.v1.DispatchService",
+                        "EstimateBatch",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// When messages would have gone out if they were queued now.
         pub async fn estimate_finish(
             &mut self,
@@ -205,6 +243,14 @@ pub mod dispatch_service_server {
             request: tonic::Request<super::ListWaitingRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListWaitingResponse>,
+            tonic::Status,
+        >;
+        /// About when the last waiting message of a batch goes out. Absent when none waits, or nobody can say.
+        async fn estimate_batch(
+            &self,
+            request: tonic::Request<super::EstimateBatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EstimateFinishResponse>,
             tonic::Status,
         >;
         /// When messages would have gone out if they were queued now.
@@ -337,6 +383,52 @@ pub mod dispatch_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/leaseline.dispatch.v1.DispatchService/EstimateBatch" => {
+                    #[allow(non_camel_case_types)]
+                    struct EstimateBatchSvc<T: DispatchService>(pub Arc<T>);
+                    impl<
+                        T: DispatchService,
+                    > tonic::server::UnaryService<super::EstimateBatchRequest>
+                    for EstimateBatchSvc<T> {
+                        type Response = super::EstimateFinishResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EstimateBatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DispatchService>::estimate_batch(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EstimateBatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/leaseline.dispatch.v1.DispatchService/EstimateFinish" => {
                     #[allow(non_camel_case_types)]
                     struct EstimateFinishSvc<T: DispatchService>(pub Arc<T>);
@@ -431,7 +523,8 @@ pub struct MessageProgressed {
     #[prost(string, tag = "2")]
     pub message_id: ::prost::alloc::string::String,
     /// "sending" (the carrier took it), "failed", "canceled" (its batch was, before it went out), "unknown" (rule 16: nobody
-    /// knows yet whether the carrier took it).
+    /// knows yet whether the carrier took it; with an error `not_confirmed`: nobody will find out by itself). What a carrier
+    /// says when it is asked, because no receipt came: "sent", "delivered", "undelivered", "failed", "canceled".
     #[prost(string, tag = "3")]
     pub status: ::prost::alloc::string::String,
     /// E.164: the number it went out from. Absent when nothing was tried.

@@ -74,6 +74,13 @@ pub struct CallUpdated {
     #[prost(message, optional, tag = "8")]
     pub occurred_at: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// ingest.receiving.resumed.v1: webhooks are taken again, after a time in which some may have been turned away. What came
+/// meanwhile may be missing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceivingResumed {
+    #[prost(message, optional, tag = "1")]
+    pub resumed_at: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// Why a message failed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Error {
@@ -83,4 +90,7 @@ pub struct Error {
     /// A sentence for people, without text and numbers.
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
+    /// The limit on sending that was reached, if that is the reason: "sender", "campaign", "network_day", "brand_day".
+    #[prost(string, optional, tag = "3")]
+    pub limit: ::core::option::Option<::prost::alloc::string::String>,
 }

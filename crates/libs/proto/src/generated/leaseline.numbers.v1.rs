@@ -31,6 +31,36 @@ pub struct CompanyChanged {
     #[prost(uint64, tag = "5")]
     pub version: u64,
 }
+/// numbers.sending.changed.v1: how a license sends, beside the pace of its number (rule 18).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendingChanged {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// Absent: batches go at any time.
+    #[prost(message, optional, tag = "2")]
+    pub quiet_hours: ::core::option::Option<QuietHours>,
+    /// The registration with the carriers' networks under which it sends. Licenses that name the same campaign or brand share
+    /// its limits. Absent: one of its own.
+    #[prost(string, optional, tag = "3")]
+    pub campaign: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub brand: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "5")]
+    pub changed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Grows with every change of this license; a consumer keeps the highest.
+    #[prost(uint64, tag = "6")]
+    pub version: u64,
+}
+/// Hours of the recipient's day in which batches wait. Replies do not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuietHours {
+    /// Minutes after midnight, 0–1439. From may be later than until: then they go over midnight. Never equal.
+    #[prost(uint32, tag = "1")]
+    pub from_minute: u32,
+    /// Exclusive.
+    #[prost(uint32, tag = "2")]
+    pub until_minute: u32,
+}
 /// The bucket ROUTES, one value a license: where a call to its number goes now (rule 6). Kept by NATS so that calls are
 /// answered while the numbers service is down.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -92,6 +122,32 @@ pub struct Settings {
     /// Why the last Save came to nothing. Absent when it did not, and once another one begins.
     #[prost(message, optional, tag = "8")]
     pub last_change_error: ::core::option::Option<ChangeError>,
+    /// Absent: batches go at any time.
+    #[prost(message, optional, tag = "9")]
+    pub quiet_hours: ::core::option::Option<QuietHours>,
+    /// Absent: one of its own.
+    #[prost(string, optional, tag = "10")]
+    pub campaign: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "11")]
+    pub brand: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutQuietHoursRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// Absent: off.
+    #[prost(message, optional, tag = "2")]
+    pub quiet_hours: ::core::option::Option<QuietHours>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutRegistrationRequest {
+    #[prost(string, tag = "1")]
+    pub license_id: ::prost::alloc::string::String,
+    /// Words of 1–50 characters of \[A-Za-z0-9_-\]. Absent: one of its own.
+    #[prost(string, optional, tag = "2")]
+    pub campaign: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub brand: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChangeError {
@@ -396,6 +452,62 @@ pub mod numbers_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Hours in which batches wait, in the time of each recipient's area code. NOT_FOUND `license_not_found`; INVALID
+        /// `quiet_hours_invalid`.
+        pub async fn put_quiet_hours(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutQuietHoursRequest>,
+        ) -> std::result::Result<tonic::Response<super::Settings>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.numbers.v1.NumbersService/PutQuietHours",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.numbers.v1.NumbersService",
+                        "PutQuietHours",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Under which registration with the carriers' networks a license sends. NOT_FOUND `license_not_found`; INVALID
+        /// `campaign_invalid`, `brand_invalid`.
+        pub async fn put_registration(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutRegistrationRequest>,
+        ) -> std::result::Result<tonic::Response<super::Settings>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/leaseline.numbers.v1.NumbersService/PutRegistration",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "leaseline.numbers.v1.NumbersService",
+                        "PutRegistration",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Compares the numbers that a carrier's account owns with ours (rule 5). For operators.
         pub async fn audit_numbers(
             &mut self,
@@ -468,6 +580,18 @@ pub mod numbers_service_server {
             tonic::Response<super::SaveNumberResponse>,
             tonic::Status,
         >;
+        /// Hours in which batches wait, in the time of each recipient's area code. NOT_FOUND `license_not_found`; INVALID
+        /// `quiet_hours_invalid`.
+        async fn put_quiet_hours(
+            &self,
+            request: tonic::Request<super::PutQuietHoursRequest>,
+        ) -> std::result::Result<tonic::Response<super::Settings>, tonic::Status>;
+        /// Under which registration with the carriers' networks a license sends. NOT_FOUND `license_not_found`; INVALID
+        /// `campaign_invalid`, `brand_invalid`.
+        async fn put_registration(
+            &self,
+            request: tonic::Request<super::PutRegistrationRequest>,
+        ) -> std::result::Result<tonic::Response<super::Settings>, tonic::Status>;
         /// Compares the numbers that a carrier's account owns with ours (rule 5). For operators.
         async fn audit_numbers(
             &self,
@@ -720,6 +844,98 @@ pub mod numbers_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SaveNumberSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.numbers.v1.NumbersService/PutQuietHours" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutQuietHoursSvc<T: NumbersService>(pub Arc<T>);
+                    impl<
+                        T: NumbersService,
+                    > tonic::server::UnaryService<super::PutQuietHoursRequest>
+                    for PutQuietHoursSvc<T> {
+                        type Response = super::Settings;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutQuietHoursRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NumbersService>::put_quiet_hours(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutQuietHoursSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leaseline.numbers.v1.NumbersService/PutRegistration" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutRegistrationSvc<T: NumbersService>(pub Arc<T>);
+                    impl<
+                        T: NumbersService,
+                    > tonic::server::UnaryService<super::PutRegistrationRequest>
+                    for PutRegistrationSvc<T> {
+                        type Response = super::Settings;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutRegistrationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NumbersService>::put_registration(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutRegistrationSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -7,6 +7,7 @@ use sqlx::PgTransaction;
 
 use super::not_applied;
 use crate::push::Pusher;
+use crate::store::backfills;
 use crate::store::licenses::{self, Assignment, FeedRange, Subject};
 
 #[derive(Debug)]
@@ -41,7 +42,9 @@ impl Handler for NumberAssigned {
         }
         let licenses = assignments.iter().map(|each| each.license_id.clone());
         let mut locked = licenses::lock(tx, licenses).await.map_err(not_applied)?;
-        for license_id in licenses::record_assignments(tx, &assignments).await.map_err(not_applied)? {
+        let changed = licenses::record_assignments(tx, &assignments).await.map_err(not_applied)?;
+        backfills::follow_assignments(tx, &changed).await.map_err(not_applied)?;
+        for license_id in changed {
             let occurred_at =
                 assignments.iter().filter(|each| each.license_id == license_id).map(|each| each.assigned_at);
             locked.record(&license_id, Subject::NumberChanged, occurred_at.max().unwrap_or_default());

@@ -5,6 +5,7 @@ mod called;
 mod company;
 mod received;
 mod reported;
+mod resumed;
 
 use bus::HandleError;
 
@@ -15,6 +16,7 @@ pub(crate) use called::CallUpdated;
 pub(crate) use company::CompanyChanged;
 pub(crate) use received::MessageReceived;
 pub(crate) use reported::Reported;
+pub(crate) use resumed::ReceivingResumed;
 
 /// What the store cannot do now is tried again. What it never will do waits for a person, and its neighbours go on.
 fn not_applied(error: StoreError) -> HandleError {

@@ -10,9 +10,10 @@
 use std::collections::BTreeSet;
 
 use bus::{Classify, HandleError, Handler, Received};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Conversation, Direction, Id, Keyword, LicenseId, Message, MessageStatus, PhoneNumber, count_segments, find_keyword,
+    CarrierName, Conversation, Direction, Id, Keyword, LicenseId, Message, MessageStatus, PhoneNumber, count_segments,
+    find_keyword,
 };
 use proto::conversations as wire;
 use proto::{from_timestamp, ingest};
@@ -24,9 +25,9 @@ use crate::push::Pusher;
 use crate::store::conversations::{load_homes, record_activity, record_changes};
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::media;
-use crate::store::messages::{self, NewMessage};
+use crate::store::messages::{self, NewMessage, Since};
 use crate::store::unmatched::{self, Unmatched};
-use crate::store::{blocked, consents, links, textless};
+use crate::store::{StoreError, blocked, consents, links, textless};
 
 #[derive(Debug)]
 pub(crate) struct MessageReceived {
@@ -39,9 +40,13 @@ impl MessageReceived {
     }
 }
 
+/// A keyword that is told so long after it was texted may have been overtaken by another one.
+const LATE: TimeDelta = TimeDelta::seconds(10);
+
 /// An event with its parts read.
 struct Arrival<'a> {
     event: &'a ingest::MessageReceived,
+    is_late: bool,
     from: PhoneNumber,
     to: PhoneNumber,
     received_at: DateTime<Utc>,
@@ -52,8 +57,21 @@ struct Arrival<'a> {
 struct Said<'a> {
     spoken: Spoken,
     event: &'a ingest::MessageReceived,
+    is_late: bool,
     /// `None`: it is kept apart.
     message_id: Option<Id<Message>>,
+}
+
+impl Said<'_> {
+    fn is_of_consent(&self) -> bool {
+        self.spoken.keyword != Keyword::Help
+    }
+
+    /// From when on a later one counts more. `None`: it shows in no conversation.
+    fn since(&self) -> Option<Since> {
+        let Spoken { license_id, conversation_id, at, .. } = &self.spoken;
+        Some(Since { license_id: license_id.clone(), conversation_id: (*conversation_id)?, at: *at })
+    }
 }
 
 impl Handler for MessageReceived {
@@ -65,18 +83,7 @@ impl Handler for MessageReceived {
         tx: &mut PgTransaction<'_>,
         events: &[Received<ingest::MessageReceived>],
     ) -> Result<Vec<FeedRange>, HandleError> {
-        let mut arrivals = Vec::with_capacity(events.len());
-        for Received { event, .. } in events {
-            arrivals.push(Arrival {
-                event,
-                from: PhoneNumber::from_e164(&event.from).permanent()?,
-                to: PhoneNumber::from_e164(&event.to).permanent()?,
-                received_at: from_timestamp(event.received_at).permanent()?,
-                license_id: None,
-            });
-        }
-        // Messages of one batch show in the order in which they came.
-        arrivals.sort_by_key(|arrival| arrival.received_at);
+        let mut arrivals = read(events)?;
         let to: BTreeSet<PhoneNumber> = arrivals.iter().map(|arrival| arrival.to).collect();
         let (mut locked, owners) =
             licenses::lock_by_number(tx, &to.into_iter().collect::<Vec<_>>()).await.map_err(not_applied)?;
@@ -93,7 +100,9 @@ impl Handler for MessageReceived {
         let mut new = Vec::new();
         let mut apart = Vec::new();
         let mut said = Vec::new();
-        let now = arrivals.iter().map(|arrival| arrival.received_at).max().unwrap_or_default();
+        // What a carrier's list told of is older than its event. The feed is in the order in which it came to us.
+        let told = events.iter().map(|received| received.occurred_at);
+        let now = arrivals.iter().map(|arrival| arrival.received_at).chain(told).max().unwrap_or_default();
         for arrival in arrivals {
             let home = arrival.license_id.as_ref().and_then(|license_id| {
                 Some((license_id, homes.settle(license_id, arrival.from, arrival.received_at)?))
@@ -141,6 +150,7 @@ impl Handler for MessageReceived {
                     || blocked.contains(&(each.spoken.license_id.clone(), each.spoken.number))
             }
         });
+        drop_overtaken(tx, &mut said).await.map_err(not_applied)?;
         let heard = plan_keywords(&mut homes, said.into_iter().map(|each| each.spoken).collect());
         consents::record(tx, &heard.changes).await.map_err(not_applied)?;
         consents::record_lines(tx, &heard.lines).await.map_err(not_applied)?;
@@ -153,12 +163,12 @@ impl Handler for MessageReceived {
             locked.record(&license_id, Subject::ConversationUpdated(conversation_id), now);
         }
         if !new.is_empty() {
-            let seqs = locked.record_messages(&new);
+            let seqs = locked.record_late_messages(&new, now);
             record_activity(tx, &new, &seqs).await.map_err(not_applied)?;
         }
         for line in &heard.lines {
             let subject = Subject::ConversationEvent(line.conversation_id, line.event_id);
-            locked.record(&line.license_id, subject, line.occurred_at);
+            locked.record(&line.license_id, subject, now);
         }
         for license_id in told {
             locked.record(&license_id, Subject::UnmatchedUpdated, now);
@@ -169,6 +179,24 @@ impl Handler for MessageReceived {
     async fn committed(&self, ranges: Vec<FeedRange>) {
         self.pusher.push(ranges);
     }
+}
+
+/// In the order in which they were sent: messages of one batch show so.
+fn read(events: &[Received<ingest::MessageReceived>]) -> Result<Vec<Arrival<'_>>, HandleError> {
+    let mut arrivals = Vec::with_capacity(events.len());
+    for Received { event, occurred_at, .. } in events {
+        let received_at = from_timestamp(event.received_at).permanent()?;
+        arrivals.push(Arrival {
+            event,
+            is_late: *occurred_at - received_at > LATE,
+            from: PhoneNumber::from_e164(&event.from).permanent()?,
+            to: PhoneNumber::from_e164(&event.to).permanent()?,
+            received_at,
+            license_id: None,
+        });
+    }
+    arrivals.sort_by_key(|arrival| arrival.received_at);
+    Ok(arrivals)
 }
 
 fn message(arrival: &Arrival<'_>, license_id: &LicenseId, conversation_id: Id<Conversation>) -> NewMessage {
@@ -201,7 +229,32 @@ fn listen<'a>(arrival: &Arrival<'a>, message: Option<&NewMessage>) -> Option<Sai
         conversation_id: message.map(|message| message.conversation_id),
         at: arrival.received_at,
     };
-    Some(Said { spoken, event: arrival.event, message_id: message.map(|message| message.message_id) })
+    Some(Said {
+        spoken,
+        event: arrival.event,
+        is_late: arrival.is_late,
+        message_id: message.map(|message| message.message_id),
+    })
+}
+
+/// Of a STOP and a START the one counts that was texted last, in whatever order they are told: saying again what holds already
+/// leaves no trace but its text.
+async fn drop_overtaken(tx: &mut PgTransaction<'_>, said: &mut Vec<Said<'_>>) -> Result<(), StoreError> {
+    let late: Vec<&Said<'_>> = said.iter().filter(|each| each.is_late && each.is_of_consent()).collect();
+    let since: Vec<Since> = late.iter().filter_map(|each| each.since()).collect();
+    if since.is_empty() {
+        return Ok(());
+    }
+    let mut overtaken = BTreeSet::new();
+    for (since, body) in messages::list_short_texts(tx, since).await? {
+        // Words of any carrier: the number may have come to the license from another one.
+        let mut keywords = CarrierName::ALL.iter().filter_map(|carrier| find_keyword(*carrier, &body));
+        if keywords.any(|keyword| keyword != Keyword::Help) {
+            overtaken.insert(since);
+        }
+    }
+    said.retain(|each| !each.is_of_consent() || !each.since().is_some_and(|since| overtaken.contains(&since)));
+    Ok(())
 }
 
 fn keep_apart(arrival: Arrival<'_>) -> Unmatched {

@@ -6,10 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-use domain::{Conversation, Id, LicenseId, PersonId, PersonKind, PhoneNumber};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Conversation, Id, LicenseId, Message, PersonId, PersonKind, PhoneNumber};
 
 use super::KnownConsent;
+
+/// A message that is older has gone out, or it is known why not.
+const YOUNG: TimeDelta = TimeDelta::minutes(10);
 
 /// Somebody to whom a number belongs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) struct OpenConversation {
     pub people: BTreeSet<PersonId>,
     /// The feed position of its newest message; 0: none.
     pub last_message_seq: i64,
+    /// The newest message to this one person, and when it was accepted.
+    pub last_reply: Option<(Id<Message>, DateTime<Utc>)>,
 }
 
 /// What is known of one number of one license.
@@ -151,6 +156,17 @@ impl Homes {
         moved_on.then_some(open.conversation_id)
     }
 
+    /// The message after which the next one to this person goes. `None`: there is none that could still be under way.
+    pub(crate) fn find_followed(
+        &self,
+        license_id: &LicenseId,
+        number: PhoneNumber,
+        now: DateTime<Utc>,
+    ) -> Option<Id<Message>> {
+        let (message_id, at) = self.numbers.get(&(license_id.clone(), number))?.open.as_ref()?.last_reply?;
+        (now - at < YOUNG).then_some(message_id)
+    }
+
     /// The conversation to which a message from or to the number belongs, opened if need be.
     /// `None`: the number is tied to nobody of the license (rule 8).
     pub(crate) fn settle(
@@ -173,7 +189,7 @@ impl Homes {
                 number,
                 opened_at: now,
             });
-            OpenConversation { conversation_id, people: BTreeSet::new(), last_message_seq: 0 }
+            OpenConversation { conversation_id, people: BTreeSet::new(), last_message_seq: 0, last_reply: None }
         });
         for person in &state.tied {
             if open.people.insert(person.person_id.clone()) {
@@ -209,7 +225,8 @@ mod tests {
         }
         if let Some(people) = people {
             let people = people.iter().map(|id| PersonId::parse(*id).unwrap()).collect();
-            homes.add_open(license(), number(), OpenConversation { conversation_id, people, last_message_seq: 7 });
+            let open = OpenConversation { conversation_id, people, last_message_seq: 7, last_reply: None };
+            homes.add_open(license(), number(), open);
         }
         (homes, conversation_id)
     }

@@ -1,5 +1,6 @@
 //! The decisions of the service: no I/O, no clock of its own.
 
+mod backfill;
 mod call;
 mod consent;
 mod home;
@@ -13,6 +14,7 @@ mod search;
 mod sending;
 mod text;
 
+pub(crate) use backfill::{Reach, plan_next_look, plan_since};
 pub(crate) use call::{CallEnd, KnownCall, decide_call};
 pub(crate) use consent::{
     ConsentChange, KnownConsent, Line, Note, RECIPIENT_OPTED_OUT, Spoken, decide_consent, plan_keywords,

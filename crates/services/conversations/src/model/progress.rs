@@ -50,6 +50,16 @@ impl Known {
         self.failed_with(RECIPIENT_OPTED_OUT)
     }
 
+    /// Nobody expects it to arrive any more: sending its text again is a person's decision.
+    pub(crate) fn came_to_nothing(&self) -> bool {
+        match self.status {
+            MessageStatus::Failed | MessageStatus::Undelivered | MessageStatus::Canceled => true,
+            // Nobody will find out by itself (rule 16).
+            MessageStatus::Unknown => self.error.is_some(),
+            _ => false,
+        }
+    }
+
     fn failed_with(&self, wanted: &str) -> bool {
         let failed = matches!(self.status, MessageStatus::Failed | MessageStatus::Undelivered);
         failed && self.error.as_ref().is_some_and(|(code, _)| code == wanted)
@@ -70,6 +80,10 @@ pub(crate) fn plan_progress(known: &Known, report: &Report) -> Option<Known> {
     }
     if let Some(status) = decide_status(known.status, report.status) {
         after.status = status;
+        after.error.clone_from(&report.error);
+    }
+    // Nobody will find out by itself any more.
+    if after.status == report.status && after.error.is_none() {
         after.error.clone_from(&report.error);
     }
     // Times are taken from every report, also from one that comes too late to move the status.
@@ -133,6 +147,20 @@ mod tests {
         let late = Report { from: Some(number), ..report(MessageStatus::Sending, 1) };
         let after = plan_progress(&delivered, &late).unwrap();
         assert_eq!((after.status, after.from), (MessageStatus::Delivered, Some(number)));
+    }
+
+    #[test]
+    fn that_nobody_will_find_out_is_told_of_an_unknown_message_and_forgotten_with_the_first_receipt() {
+        let error = Some(("not_confirmed".to_owned(), "Nobody knows.".to_owned()));
+        let unknown = plan_progress(&queued(), &report(MessageStatus::Unknown, 1)).unwrap();
+        assert!(!unknown.came_to_nothing(), "it is being found out");
+        let over =
+            plan_progress(&unknown, &Report { error: error.clone(), ..report(MessageStatus::Unknown, 2) }).unwrap();
+        assert_eq!((&over.error, over.came_to_nothing()), (&error, true));
+        assert_eq!(plan_progress(&over, &report(MessageStatus::Unknown, 3)), None, "a late report takes nothing back");
+        let delivered = plan_progress(&over, &report(MessageStatus::Delivered, 4)).unwrap();
+        assert_eq!((delivered.status, &delivered.error), (MessageStatus::Delivered, &None));
+        assert_eq!(plan_progress(&delivered, &Report { error, ..report(MessageStatus::Unknown, 5) }), None);
     }
 
     #[test]

@@ -62,6 +62,12 @@ pub(crate) struct Filled {
 }
 
 impl Text {
+    /// Nothing is filled in, whatever it holds.
+    pub(crate) fn verbatim(source: MessageBody) -> Self {
+        let segments = count_segments(source.as_str()).segments;
+        Self { source, segments, pieces: Vec::new() }
+    }
+
     pub(crate) fn parse(source: &MessageBody) -> Result<Self, MergeError<'_>> {
         let text = source.as_str();
         let mut pieces = Vec::new();

@@ -8,12 +8,12 @@ use proto::conversations::{
     Conversation, DeleteConversationRequest, DeletionReceipt, GetConversationRequest, GetMessageRequest,
     ListConversationEventsRequest, ListConversationEventsResponse, ListConversationsRequest, ListConversationsResponse,
     ListMessagesRequest, ListMessagesResponse, MarkReadRequest, Message, PutConsentRequest, ReadState,
-    SendMessagesRequest, SendMessagesResponse,
+    SendAgainRequest, SendMessagesRequest, SendMessagesResponse,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Context, consent, deletion, page_of, parse_license_id, parse_limit, reading, send};
+use super::{Context, consent, deletion, page_of, parse_license_id, parse_limit, reading, send, send_again};
 use crate::error;
 use crate::store::{conversations, messages};
 
@@ -24,6 +24,10 @@ impl ConversationsService for Context {
         request: Request<SendMessagesRequest>,
     ) -> Result<Response<SendMessagesResponse>, Status> {
         Ok(Response::new(send::send_messages(self, request.into_inner()).await?))
+    }
+
+    async fn send_again(&self, request: Request<SendAgainRequest>) -> Result<Response<SendMessagesResponse>, Status> {
+        Ok(Response::new(send_again::send_again(self, request.into_inner()).await?))
     }
 
     async fn get_message(&self, request: Request<GetMessageRequest>) -> Result<Response<Message>, Status> {

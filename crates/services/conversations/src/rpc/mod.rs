@@ -15,6 +15,7 @@ mod reading;
 mod scheduled;
 mod search;
 mod send;
+mod send_again;
 mod send_answer;
 mod send_request;
 mod unmatched;

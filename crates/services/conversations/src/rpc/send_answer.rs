@@ -38,6 +38,7 @@ pub(super) fn as_accepted(message: NewMessage) -> wire::Message {
         batch_id: message.batch_id.map(|id| id.to_string()),
         carrier: None,
         carrier_message_id: None,
+        sent_again_as: None,
     }
 }
 

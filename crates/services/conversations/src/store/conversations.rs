@@ -60,6 +60,7 @@ pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, P
         // There is one at most. The limit says so to the planner, which else, before it knows the tables, reads all of them
         // for each number.
         r#"select open.license_id, open.number, open.conversation_id, open.last_message_seq,
+             open.last_reply_id, open.last_reply_at,
              array(select p.person_id from conversation_people p
                    where p.license_id = open.license_id and p.conversation_id = open.conversation_id) as "people!"
            from unnest($1::text[], $2::text[]) as wanted (license_id, number)
@@ -75,7 +76,8 @@ pub(crate) async fn load_homes(tx: &mut Tx<'_>, numbers: &BTreeSet<(LicenseId, P
         let people =
             row.people.into_iter().map(|id| stored(PersonId::parse(id), "person id")).collect::<Result<_>>()?;
         let conversation_id = Id::from_uuid(row.conversation_id);
-        let open = OpenConversation { conversation_id, people, last_message_seq: row.last_message_seq };
+        let last_reply = row.last_reply_id.map(Id::from_uuid).zip(row.last_reply_at);
+        let open = OpenConversation { conversation_id, people, last_message_seq: row.last_message_seq, last_reply };
         let license_id = stored(LicenseId::parse(row.license_id), "license id")?;
         homes.add_open(license_id, stored(PhoneNumber::from_e164(&row.number), "number")?, open);
     }
@@ -153,6 +155,7 @@ pub(crate) async fn record_activity(tx: &mut Tx<'_>, messages: &[NewMessage], se
     let message_ids: Vec<Uuid> = newest.values().map(|(message, ..)| message.message_id.uuid()).collect();
     let last_seqs: Vec<i64> = newest.values().map(|(_, seq, _)| *seq).collect();
     let inbound: Vec<i32> = newest.values().map(|(.., inbound)| *inbound).collect();
+    let replies: Vec<bool> = newest.values().map(|(message, ..)| message.is_reply()).collect();
     sqlx::query!(
         // A message that comes late is not the newest by its time. It is new all the same.
         "update conversations
@@ -160,9 +163,11 @@ pub(crate) async fn record_activity(tx: &mut Tx<'_>, messages: &[NewMessage], se
                                then new.message_id else last_message_id end,
              last_activity_at = case when last_message_id is null or last_activity_at <= new.at
                                 then new.at else last_activity_at end,
-             last_message_seq = new.seq, inbound_count = inbound_count + new.inbound
-         from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::int[])
-           as new (license_id, conversation_id, at, message_id, seq, inbound)
+             last_message_seq = new.seq, inbound_count = inbound_count + new.inbound,
+             last_reply_id = case when new.is_reply then new.message_id else last_reply_id end,
+             last_reply_at = case when new.is_reply then new.at else last_reply_at end
+         from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::int[], $7::boolean[])
+           as new (license_id, conversation_id, at, message_id, seq, inbound, is_reply)
          where conversations.license_id = new.license_id and conversations.conversation_id = new.conversation_id",
         &license_ids,
         &ids,
@@ -170,6 +175,7 @@ pub(crate) async fn record_activity(tx: &mut Tx<'_>, messages: &[NewMessage], se
         &message_ids,
         &last_seqs,
         &inbound,
+        &replies,
     )
     .execute(&mut **tx)
     .await?;

@@ -33,6 +33,13 @@ pub(crate) struct NewMessage {
     pub created_at: DateTime<Utc>,
 }
 
+impl NewMessage {
+    /// Goes to one person, and not with a batch.
+    pub(crate) fn is_reply(&self) -> bool {
+        self.direction == Direction::Outbound && self.batch_id.is_none()
+    }
+}
+
 /// Writes new messages. An inbound message that exists already is left out; returns the ids that are new.
 pub(crate) async fn record_new(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Result<BTreeSet<Id<Message>>> {
     let license_ids: Vec<String> = messages.iter().map(|each| each.license_id.to_string()).collect();
@@ -192,6 +199,24 @@ pub(crate) async fn record_known(tx: &mut Tx<'_>, changed: &[(Id<Message>, &Foll
     Ok(())
 }
 
+/// Notes which message took the place of this one, which is locked.
+pub(crate) async fn mark_sent_again(
+    tx: &mut Tx<'_>,
+    license_id: &LicenseId,
+    message_id: Id<Message>,
+    sent_again_as: Id<Message>,
+) -> Result<()> {
+    sqlx::query!(
+        "update messages set sent_again_as = $3 where license_id = $1 and message_id = $2",
+        license_id.as_str(),
+        message_id.uuid(),
+        sent_again_as.uuid(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// The ids of one page of a conversation, newest first, older than a message of it.
 pub(crate) async fn list_ids(
     db: &mut PgConnection,
@@ -277,7 +302,8 @@ pub(crate) async fn load(db: &mut PgConnection, wanted: &[(LicenseId, Uuid)]) ->
     let rows = sqlx::query!(
         "select m.license_id, m.message_id, m.conversation_id, m.direction, m.body, m.media_urls, m.media_types,
                 m.from_number, m.to_number, m.manager_id, m.manager_name, m.batch_id, m.status, m.error_code,
-                m.error_detail, m.segments, m.created_at, m.sent_at, m.delivered_at, m.carrier, m.carrier_message_id
+                m.error_detail, m.segments, m.created_at, m.sent_at, m.delivered_at, m.carrier, m.carrier_message_id,
+                m.sent_again_as
          from unnest($1::text[], $2::uuid[]) as wanted (license_id, message_id)
          join messages m on m.license_id = wanted.license_id and m.message_id = wanted.message_id",
         &license_ids,
@@ -317,8 +343,41 @@ pub(crate) async fn load(db: &mut PgConnection, wanted: &[(LicenseId, Uuid)]) ->
             batch_id: row.batch_id.map(|id| id.to_string()),
             carrier: row.carrier,
             carrier_message_id: row.carrier_message_id,
+            sent_again_as: row.sent_again_as.map(|id| id.to_string()),
         };
         (row.message_id, message)
     });
     Ok(messages.collect())
+}
+
+/// A moment of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Since {
+    pub license_id: LicenseId,
+    pub conversation_id: Id<Conversation>,
+    pub at: DateTime<Utc>,
+}
+
+/// The newest inbound texts after these moments that are short enough to be a keyword, each with the moment.
+pub(crate) async fn list_short_texts(tx: &mut Tx<'_>, moments: Vec<Since>) -> Result<Vec<(Since, String)>> {
+    let license_ids: Vec<String> = moments.iter().map(|since| since.license_id.to_string()).collect();
+    let conversation_ids: Vec<Uuid> = moments.iter().map(|since| since.conversation_id.uuid()).collect();
+    let times: Vec<DateTime<Utc>> = moments.iter().map(|since| since.at).collect();
+    let rows = sqlx::query!(
+        r#"select n - 1 as "place!", later.body
+           from unnest($1::text[], $2::uuid[], $3::timestamptz[]) with ordinality
+             as since (license_id, conversation_id, at, n)
+           cross join lateral (
+             select body from messages m
+             where m.license_id = since.license_id and m.conversation_id = since.conversation_id
+               and m.created_at > since.at and m.direction = 'inbound' and octet_length(m.body) < 100
+             order by m.created_at desc limit 100) later"#,
+        &license_ids,
+        &conversation_ids,
+        &times,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let moment = |place: i64| moments.get(usize::try_from(place).ok()?).cloned();
+    Ok(rows.into_iter().filter_map(|row| Some((moment(row.place)?, row.body))).collect())
 }

@@ -6,6 +6,7 @@
 //! thousand take the same number of round trips.
 //! What is read for the outside is read straight into the wire's types.
 
+pub(crate) mod backfills;
 pub(crate) mod batches;
 pub(crate) mod blocked;
 pub(crate) mod calls;

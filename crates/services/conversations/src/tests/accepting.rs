@@ -158,3 +158,28 @@ async fn what_cannot_be_sent_is_refused_with_the_field_and_the_reason() {
     assert_eq!(world.count("messages").await, 0);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_text_to_one_person_names_the_one_before_it_so_that_none_overtakes_it() {
+    let world = World::with_ann().await;
+    world.put_person(ACME, "bob", &[BOB]).await.unwrap();
+    let one = world.send_one(person("ann"), "one").await.message_id;
+    world.send_one(person("bob"), "for Bob").await;
+    world.send(send(vec![person("ann"), person("bob")], "to all")).await.unwrap();
+    world.texts(&[(ANN, "her answer")]).await;
+    world.send_one(person("ann"), "two").await;
+    world.clock.advance(Duration::from_mins(11));
+    world.send_one(person("ann"), "much later").await;
+    let follows: Vec<(String, Option<String>)> =
+        world.list_queued().await.into_iter().map(|queued| (queued.body, queued.follows)).collect();
+    let expected = [
+        ("one", None),
+        ("for Bob", None),
+        ("to all", None),
+        ("to all", None),
+        ("two", Some(one)),
+        ("much later", None),
+    ];
+    assert_eq!(follows, expected.map(|(body, follows)| (body.to_owned(), follows)));
+    world.finish().await;
+}

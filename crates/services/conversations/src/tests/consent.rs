@@ -63,7 +63,7 @@ impl World {
     async fn refuse(&self, message_id: &str, by_receipt: bool) {
         let (code, detail) = (CODE.to_owned(), "The carrier says so.".to_owned());
         if by_receipt {
-            let error = Some(ingest::Error { code, detail });
+            let error = Some(ingest::Error { code, detail, limit: None });
             self.apply(&[ingest::ReceiptReceived { error, ..self.receipt(message_id, "undelivered") }]).await;
         } else {
             let error = Some(dispatch::Error { code, detail });

@@ -134,7 +134,8 @@ async fn a_late_receipt_does_not_resurrect_a_deleted_conversation() {
     world.delete(&sent.conversation_id).await.unwrap();
     let head = world.head(ACME).await;
 
-    let error = Some(ingest::Error { code: "cannot_receive_sms".to_owned(), detail: "A landline.".to_owned() });
+    let error =
+        Some(ingest::Error { code: "cannot_receive_sms".to_owned(), detail: "A landline.".to_owned(), limit: None });
     let (receipt, outcome) = (world.receipt(&sent.message_id, "delivered"), world.outcome(&sent.message_id, "failed"));
     world.apply(&[receipt.clone(), ingest::ReceiptReceived { error, ..receipt }]).await;
     let error = Some(dispatch::Error { code: "cannot_receive_sms".to_owned(), detail: "A landline.".to_owned() });

@@ -4,6 +4,7 @@
 //! Nothing here waits for time to pass: a test publishes, and goes on when the effect is committed.
 
 mod accepting;
+mod backfill;
 mod batch;
 mod batches;
 mod calls;
@@ -25,6 +26,7 @@ mod reading;
 mod reports;
 mod scheduled;
 mod search;
+mod sending_again;
 mod textless;
 mod texts;
 mod unmatched;
@@ -396,6 +398,8 @@ fn settings(database: &Database, nats: &bus::NatsSettings, objects: &TempDir, ca
     settings.database.url = Secret::new(database.url.clone());
     settings.nats = nats.clone();
     settings.media.store = Url::from_directory_path(objects.path()).unwrap().to_string();
+    // Looks for missed texts are driven, in `backfill`.
+    settings.backfill.every_s = 0;
     carrier.clone_into(&mut settings.twilio.base_url);
     testkit::Simulator::ACCOUNT_SID.clone_into(&mut settings.twilio.account_sid);
     settings.twilio.auth_token = Secret::new(testkit::Simulator::AUTH_TOKEN);

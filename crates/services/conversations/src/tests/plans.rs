@@ -39,7 +39,7 @@ fn list_statements() -> Vec<(String, usize)> {
 }
 
 /// Enough rows for statistics, and then as many of each as ten million messages bring with them.
-const ROWS: [&str; 29] = [
+const ROWS: [&str; 30] = [
     "insert into licenses (license_id, number, feed_head) select 'l-' || n, '+1646' || 2000000 + n, 100 from generate_series(0, 99) n",
     "insert into conversations (license_id, conversation_id, number, opened_at, last_activity_at)
      select 'l-' || n % 100, ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, '+1415' || 2000000 + n, now(),
@@ -101,6 +101,8 @@ const ROWS: [&str; 29] = [
      select license_id, message_id, message_id, conversation_id, 0, 'twilio', 'image/png',
        case when body like '%1' then 'pending' else 'stored' end, 1, created_at
      from messages",
+    "insert into backfills (license_id, number, carrier, assigned_at, checked_to, due_at)
+     select 'b-' || conversation_id, number, 'twilio', now(), last_activity_at, last_activity_at from conversations",
     "insert into inbox (consumer, event_id, consumed_at)
      select 'c', number, last_activity_at from conversations order by last_activity_at",
     "insert into outbox (event_id, subject, payload, occurred_at)

@@ -104,7 +104,8 @@ async fn a_failure_says_why_and_what_the_carrier_said_first_stays() {
     let id = world.send_one(person("ann"), "hello").await.message_id;
     world.apply(&[world.outcome(&id, "unknown")]).await;
     assert_eq!(world.get_message(ACME, &id).await.unwrap().status, "unknown");
-    let error = Some(ingest::Error { code: "not_reachable".to_owned(), detail: "The phone is off.".to_owned() });
+    let error =
+        Some(ingest::Error { code: "not_reachable".to_owned(), detail: "The phone is off.".to_owned(), limit: None });
     world.apply(&[ingest::ReceiptReceived { error, ..world.receipt(&id, "undelivered") }]).await;
     world.apply(&[world.receipt(&id, "delivered")]).await;
     let message = world.get_message(ACME, &id).await.unwrap();

@@ -13,7 +13,7 @@ fn failed(world: &World, message_id: &str) -> dispatch::MessageProgressed {
 }
 
 fn receipt(world: &World, message_id: &str, status: &str, code: &str) -> ingest::ReceiptReceived {
-    let error = ingest::Error { code: code.to_owned(), detail: "The carrier says so.".to_owned() };
+    let error = ingest::Error { code: code.to_owned(), detail: "The carrier says so.".to_owned(), limit: None };
     ingest::ReceiptReceived { error: Some(error), ..world.receipt(message_id, status) }
 }
 

@@ -58,6 +58,7 @@ pub fn line_refusal() -> Refusal {
         code: refusal_code::CANNOT_RECEIVE_SMS,
         detail: "The recipient's number cannot receive text messages.".to_owned(),
         carrier_code: None,
+        limit: None,
     }
 }
 
@@ -82,6 +83,6 @@ mod tests {
         for code in [refusal_code::FILTERED, refusal_code::NUMBER_NOT_READY, refusal_code::RECIPIENT_OPTED_OUT] {
             assert_eq!(find_line(&rejected(code)), None, "{code}");
         }
-        assert_eq!(find_line(&SendOutcome::Throttled { retry_after: None }), None);
+        assert_eq!(find_line(&SendOutcome::Throttled { retry_after: None, limit: None }), None);
     }
 }

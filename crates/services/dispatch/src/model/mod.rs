@@ -2,20 +2,32 @@
 //!
 //! No I/O and no clock: time comes in as an argument. Nothing here decides to send a message again whose fate is
 //! not known (rule 16): there is no way from [`DeliveryState::Unknown`] to [`DeliveryState::Waiting`] but a carrier's
-//! late word that it surely did not take the message.
+//! late word that it surely did not take the message, and its list that does not show it ([`decide_confirmation`]).
 
+mod forecast;
+mod hold;
+mod inquiry;
+mod limits;
 mod line;
 mod outcome;
 mod pace;
+mod quiet;
 mod waiting;
 mod withdrawal;
 
+pub use forecast::{CampaignNow, InLine, NETWORKS, decide_wait_in_line, forecast};
+pub use hold::{Hold, HoldReason};
+pub use inquiry::{
+    Confirmation, Evidence, InquiryTimes, Knowledge, Report, decide_confirmation, decide_report, is_end,
+};
+pub use limits::{BrandLimits, CampaignLimits, Closing, LimitTree, decide_closing, find_day, find_end_of_day};
 pub use line::{Line, decide_line, find_line, find_line_by_code, line_refusal};
 pub use outcome::{
     Decision, LaneChange, Next, PauseReason, decide_expiry, decide_outcome, decide_withheld, merge_lane_changes,
 };
-pub use pace::Pace;
-pub use waiting::{LaneNow, Waits, decide_finish, decide_wait};
+pub use pace::{Meter, Pace};
+pub use quiet::QuietHours;
+pub use waiting::{LaneNow, WaitReason, Waits, decide_finish, decide_wait, find_held_by};
 pub use withdrawal::{Withdrawal, decide_withdrawn};
 
 /// Where a delivery stands after an attempt. The words are stored; during the attempt it is `attempting`.
@@ -31,6 +43,8 @@ pub enum DeliveryState {
     Failed,
     /// Withdrawn before a carrier had it.
     Canceled,
+    /// The carrier may or may not have it, and nobody finds out by itself.
+    Unconfirmed,
 }
 
 impl DeliveryState {
@@ -42,12 +56,13 @@ impl DeliveryState {
             Self::Accepted => "accepted",
             Self::Failed => "failed",
             Self::Canceled => "canceled",
+            Self::Unconfirmed => "unconfirmed",
         }
     }
 
     /// It is over: the text is no longer needed.
     pub const fn is_settled(self) -> bool {
-        matches!(self, Self::Accepted | Self::Failed | Self::Canceled)
+        matches!(self, Self::Accepted | Self::Failed | Self::Canceled | Self::Unconfirmed)
     }
 }
 
@@ -57,6 +72,8 @@ pub mod failure_code {
     pub const EXPIRED: &str = "expired";
     /// What was stored cannot be read any more: our mistake.
     pub const UNREADABLE: &str = "unreadable";
+    /// Nobody found out whether the carrier took it (rule 16).
+    pub const NOT_CONFIRMED: &str = "not_confirmed";
 }
 
 /// How many deliveries each of several lanes may take, so that one busy lane does not take the turn of the others

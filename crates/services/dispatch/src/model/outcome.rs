@@ -6,9 +6,10 @@
 //! | rejected | failed | goes on |
 //! | rejected, our account's fault | waits again | pauses with backoff: an operator mends a token, and nothing is lost |
 //! | rejected, our number's fault | waits again | pauses with backoff: it may be replaced already, and the news on its way |
-//! | throttled | waits again | pauses as long as the carrier asks, else with backoff |
+//! | throttled | waits again | pauses as long as the carrier asks, else with backoff: longer if the number's queue is full |
+//! | throttled, a limit of its campaign or brand | waits again | goes on: see [`super::decide_closing`] |
 //! | unreachable | waits again | pauses with backoff |
-//! | unknown | unknown, never sent again by itself | pauses with backoff: a carrier in trouble gets no whole batch |
+//! | unknown | unknown: the carrier is asked ([`super::decide_confirmation`]) | pauses with backoff: a carrier in trouble gets no whole batch |
 //! | withheld: never given to the carrier | failed | as before |
 //!
 //! What was withdrawn meanwhile does not wait again: [`super::decide_withdrawn`].
@@ -21,12 +22,14 @@ use std::time::Duration;
 
 use carriers::{Refusal, SendOutcome, refusal_code};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{LicenseId, PhoneNumber};
+use domain::{LicenseId, PhoneNumber, SendingLimit};
 
 use super::{DeliveryState, failure_code};
 
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(1);
 const LONGEST_BACKOFF: TimeDelta = TimeDelta::seconds(60);
+const FIRST_LONG_BACKOFF: TimeDelta = TimeDelta::seconds(30);
+const LONGEST_LONG_BACKOFF: TimeDelta = TimeDelta::minutes(30);
 /// A carrier that asks for more is asked again after this time.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
@@ -54,8 +57,10 @@ pub enum Next {
     },
     /// Surely not sent: goes again.
     Waiting,
-    /// Nobody knows.
+    /// Nobody knows yet.
     Unknown,
+    /// Nobody will know by itself.
+    Unconfirmed,
     /// Surely not sent, and its batch was canceled meanwhile.
     Canceled,
     /// Its conversation was deleted meanwhile: nobody is told.
@@ -70,6 +75,7 @@ impl Next {
             Self::Failed { .. } | Self::Withheld { .. } => DeliveryState::Failed,
             Self::Waiting => DeliveryState::Waiting,
             Self::Unknown => DeliveryState::Unknown,
+            Self::Unconfirmed => DeliveryState::Unconfirmed,
             Self::Canceled | Self::Erased => DeliveryState::Canceled,
         }
     }
@@ -167,10 +173,15 @@ pub fn decide_outcome(outcome: SendOutcome, setbacks: u32, now: DateTime<Utc>) -
             next: Next::Failed { code: refusal.code, detail: refusal.detail },
             lane: answered,
         },
-        SendOutcome::Throttled { retry_after } => {
-            let wait = retry_after
-                .and_then(|wait| TimeDelta::from_std(wait.min(LONGEST_RETRY_AFTER)).ok())
-                .map_or_else(|| backoff(setbacks), |wait| wait.max(FIRST_BACKOFF));
+        SendOutcome::Throttled { limit: Some(limit), .. } if limit != SendingLimit::Sender => {
+            Decision { outcome: "throttled", next: Next::Waiting, lane: Some(LaneChange::Again) }
+        }
+        SendOutcome::Throttled { retry_after, limit } => {
+            let wait =
+                retry_after.and_then(|wait| TimeDelta::from_std(wait.min(LONGEST_RETRY_AFTER)).ok()).map_or_else(
+                    || if limit.is_some() { long_backoff(setbacks) } else { backoff(setbacks) },
+                    |wait| wait.max(FIRST_BACKOFF),
+                );
             Decision { outcome: "throttled", next: Next::Waiting, lane: pause(wait, PauseReason::Throttled) }
         }
         SendOutcome::Unreachable { .. } => Decision {
@@ -210,6 +221,11 @@ fn backoff(setbacks: u32) -> TimeDelta {
     (FIRST_BACKOFF * 2_i32.pow(setbacks.min(10))).min(LONGEST_BACKOFF)
 }
 
+/// A full queue is not worked off in a second: 30 s, doubling to 30 min.
+fn long_backoff(setbacks: u32) -> TimeDelta {
+    (FIRST_LONG_BACKOFF * 2_i32.pow(setbacks.min(10))).min(LONGEST_LONG_BACKOFF)
+}
+
 /// One change for each lane, the strongest.
 pub fn merge_lane_changes<'a>(
     changes: impl IntoIterator<Item = (&'a LicenseId, LaneChange)>,
@@ -244,18 +260,33 @@ mod tests {
         vec![
             (SendOutcome::Accepted { carrier_message_id: "SM1".into(), segments: Some(1) }, DeliveryState::Accepted),
             (
-                SendOutcome::Rejected(Refusal { code: "filtered", detail: "No.".into(), carrier_code: None }),
+                SendOutcome::Rejected(Refusal {
+                    code: "filtered",
+                    detail: "No.".into(),
+                    carrier_code: None,
+                    limit: None,
+                }),
                 DeliveryState::Failed,
             ),
             (
-                SendOutcome::Rejected(Refusal { code: "account_problem", detail: "No.".into(), carrier_code: None }),
+                SendOutcome::Rejected(Refusal {
+                    code: "account_problem",
+                    detail: "No.".into(),
+                    carrier_code: None,
+                    limit: None,
+                }),
                 DeliveryState::Waiting,
             ),
             (
-                SendOutcome::Rejected(Refusal { code: "number_not_ready", detail: "No.".into(), carrier_code: None }),
+                SendOutcome::Rejected(Refusal {
+                    code: "number_not_ready",
+                    detail: "No.".into(),
+                    carrier_code: None,
+                    limit: None,
+                }),
                 DeliveryState::Waiting,
             ),
-            (SendOutcome::Throttled { retry_after: None }, DeliveryState::Waiting),
+            (SendOutcome::Throttled { retry_after: None, limit: None }, DeliveryState::Waiting),
             (SendOutcome::Unreachable { cause: cause() }, DeliveryState::Waiting),
             (SendOutcome::Unknown { cause: cause() }, DeliveryState::Unknown),
         ]
@@ -293,16 +324,35 @@ mod tests {
 
     #[test]
     fn a_number_that_cannot_send_yet_holds_its_messages_and_says_why() {
-        let refusal = Refusal { code: "number_not_ready", detail: "No.".into(), carrier_code: None };
+        let refusal = Refusal { code: "number_not_ready", detail: "No.".into(), carrier_code: None, limit: None };
         let decision = decide_outcome(SendOutcome::Rejected(refusal), 2, at(0));
         let pause = LaneChange::Pause { until: at(4), reason: PauseReason::NumberNotReady, setbacks: 3 };
         assert_eq!((decision.outcome, decision.next, decision.lane), ("refused", Next::Waiting, Some(pause)));
     }
 
     #[test]
+    fn a_full_queue_of_a_number_is_given_more_time_than_a_moment_s_haste() {
+        for (setbacks, waited) in [(0, 30), (1, 60), (5, 960), (6, 1_800), (90, 1_800)] {
+            let outcome = SendOutcome::Throttled { retry_after: None, limit: Some(SendingLimit::Sender) };
+            let decision = decide_outcome(outcome, setbacks, at(0));
+            let pause = LaneChange::Pause { until: at(waited), reason: PauseReason::Throttled, setbacks: setbacks + 1 };
+            assert_eq!((decision.next, decision.lane), (Next::Waiting, Some(pause)));
+        }
+    }
+
+    #[test]
+    fn a_limit_of_a_campaign_or_brand_does_not_pause_the_lane() {
+        for limit in [SendingLimit::Campaign, SendingLimit::NetworkDay, SendingLimit::BrandDay] {
+            let outcome = SendOutcome::Throttled { retry_after: Some(Duration::from_hours(1)), limit: Some(limit) };
+            let decision = decide_outcome(outcome, 3, at(0));
+            assert_eq!((decision.next, decision.lane), (Next::Waiting, Some(LaneChange::Again)), "{limit}");
+        }
+    }
+
+    #[test]
     fn a_throttled_lane_waits_as_long_as_the_carrier_asks_within_reason() {
         for (asked, waited) in [(7, 7), (0, 1), (1_000_000, 3_600)] {
-            let outcome = SendOutcome::Throttled { retry_after: Some(Duration::from_secs(asked)) };
+            let outcome = SendOutcome::Throttled { retry_after: Some(Duration::from_secs(asked)), limit: None };
             let decision = decide_outcome(outcome, 3, at(0));
             let pause = LaneChange::Pause { until: at(waited), reason: PauseReason::Throttled, setbacks: 4 };
             assert_eq!(decision.lane, Some(pause));

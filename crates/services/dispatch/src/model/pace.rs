@@ -25,13 +25,49 @@ pub struct Pace {
 #[error("a pace is 0 (off) or between 1/3600 and 100,000 segments a second")]
 pub struct InvalidPace;
 
-/// What a lane does now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// So many of the candidates go, from the first.
-    pub take: usize,
-    /// The lane's time afterwards.
-    pub tat: Option<DateTime<Utc>>,
+/// What goes of a lane, or of a limit that several share, at one moment.
+///
+/// A message goes as a whole: one of several segments goes when its first may, and the next one waits for all.
+#[derive(Clone, Copy, Debug)]
+pub struct Meter {
+    pace: Pace,
+    tat: Option<DateTime<Utc>>,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+}
+
+impl Meter {
+    /// Whether one more message may go.
+    pub fn is_open(&self) -> bool {
+        self.pace.is_off() || self.at <= self.now
+    }
+
+    /// Counts a message, if it may go.
+    pub fn take(&mut self, segments: u32) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        if let Some(interval) = self.pace.interval {
+            self.at += scaled(interval, u64::from(segments));
+            self.tat = Some(self.at);
+        }
+        true
+    }
+
+    /// Whether there is a pace.
+    pub const fn is_paced(&self) -> bool {
+        !self.pace.is_off()
+    }
+
+    /// The time to be kept.
+    pub const fn tat(&self) -> Option<DateTime<Utc>> {
+        self.tat
+    }
+
+    /// When the next message may go.
+    pub const fn opens_at(&self) -> DateTime<Utc> {
+        self.at
+    }
 }
 
 impl Pace {
@@ -62,21 +98,14 @@ impl Pace {
         usize::try_from(intervals).unwrap_or(0) + 1
     }
 
-    /// Which of the candidates go now. `segments` are theirs, in the order in which they go.
-    ///
-    /// A message goes as a whole: one of several segments goes when its first may, and the next one waits for all.
-    pub fn plan_turn(self, tat: Option<DateTime<Utc>>, now: DateTime<Utc>, segments: &[u32]) -> Turn {
-        let Some(interval) = self.interval else { return Turn { take: segments.len(), tat } };
-        let mut at = start(tat, now);
-        let mut take = 0;
-        for segments in segments {
-            if at > now {
-                break;
-            }
-            at += scaled(interval, u64::from(*segments));
-            take += 1;
-        }
-        Turn { take, tat: if take == 0 { tat } else { Some(at) } }
+    /// Counts what goes now, one message after the other.
+    pub fn meter(self, tat: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Meter {
+        Meter { pace: self, tat, at: start(tat, now), now }
+    }
+
+    /// Whether there is no pace.
+    pub const fn is_off(self) -> bool {
+        self.interval.is_none()
     }
 
     /// When a message goes that has so many segments before it.
@@ -104,6 +133,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Turn {
+        take: usize,
+        tat: Option<DateTime<Utc>>,
+    }
+
+    impl Pace {
+        fn plan_turn(self, tat: Option<DateTime<Utc>>, now: DateTime<Utc>, segments: &[u32]) -> Turn {
+            let mut meter = self.meter(tat, now);
+            let take = segments.iter().take_while(|segments| meter.take(**segments)).count();
+            Turn { take, tat: meter.tat() }
+        }
+    }
 
     fn at(ms: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms)

@@ -3,7 +3,7 @@
 //! | delivery | batch canceled | conversation deleted |
 //! |---|---|---|
 //! | not yet queued | not queued, reported | not queued |
-//! | waiting | canceled, reported | canceled, text erased |
+//! | waiting or held | canceled, reported | canceled, text erased |
 //! | attempting | goes on; not again if it comes back ([`decide_withdrawn`]) | the same, text erased |
 //! | unknown | stays unknown: a carrier may have it (rule 16) | canceled, text erased: nobody is left to be told |
 

@@ -1,20 +1,25 @@
-//! One turn: due lanes, what of each goes now, and the attempts recorded as begun, all in one transaction.
+//! One turn: due lanes, what of each goes now, and the attempts recorded as begun, all in one transaction. What may not go
+//! yet is held, or passed over, so that it does not stand in the way of what may.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{CarrierName, Id, LicenseId, MessageBody, PhoneNumber};
+use domain::{CarrierName, LicenseId, PhoneNumber};
 use sqlx::PgTransaction;
-use url::Url;
-use uuid::Uuid;
 
-use super::{AttemptKey, Claimed, Content, Store};
+use super::attempts::{begin, mark_attempting, record_attempts};
+use super::candidates::{lock_ahead, lock_candidates, lock_other_networks, mark_networks};
+use super::holds::{NewHold, mark_held};
+use super::limits::{Buckets, Registration, Verdict, lock_buckets};
+use super::turn::{Lane, Turn};
+use super::{Claimed, Store};
 use crate::error::StoreError;
-use crate::model::{Line, Pace, plan_shares};
+use crate::model::{LimitTree, Pace, QuietHours, plan_shares};
 
 /// What a process can take on now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClaimRequest {
     /// The most deliveries over all lanes.
     pub free: usize,
@@ -25,6 +30,7 @@ pub struct ClaimRequest {
     /// Carriers that this process can call.
     pub carriers: Vec<CarrierName>,
     pub pace: Pace,
+    pub limits: Arc<LimitTree>,
     /// A lane that tries one message after a pause is looked at again after this time, should the answer be lost.
     pub attempt_deadline: Duration,
 }
@@ -36,33 +42,6 @@ pub struct Claim {
     pub claimed: Vec<Claimed>,
     /// Lanes that had their turn, also those that had nothing to send.
     pub lanes: usize,
-}
-
-struct Lane {
-    license_id: LicenseId,
-    number: PhoneNumber,
-    carrier: CarrierName,
-    tat: Option<DateTime<Utc>>,
-    setbacks: u32,
-    most: usize,
-}
-
-struct Candidate {
-    message_id: Uuid,
-    to_number: String,
-    body: String,
-    media_urls: Vec<String>,
-    segments: u32,
-    tries: i32,
-    line: Option<Line>,
-    order: (i16, i64),
-}
-
-impl Candidate {
-    /// What it takes of the pace. What will not be sent takes nothing.
-    fn cost(&self) -> u32 {
-        if self.line == Some(Line::CannotReceive) { 0 } else { self.segments }
-    }
 }
 
 /// What is to be written about a lane.
@@ -80,34 +59,47 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         let lanes = lock_due_lanes(&mut tx, request, now).await?;
         if lanes.is_empty() {
+            // A lane that another replica has just served is locked all the same: it must be free for the next turn.
+            tx.rollback().await?;
             return Ok(Claim { claimed: Vec::new(), lanes: 0 });
         }
         let mut candidates = lock_candidates(&mut tx, &lanes, now).await?;
-        let mut claimed = Vec::new();
-        let mut afterwards = Vec::with_capacity(lanes.len());
+        let mut holds = Vec::new();
+        let mut turns: Vec<Turn<'_>> = Vec::with_capacity(lanes.len());
         for lane in &lanes {
-            let mut waiting = candidates.remove(lane.license_id.as_str()).unwrap_or_default();
-            waiting.sort_unstable_by_key(|candidate| candidate.order);
-            let segments: Vec<u32> = waiting.iter().take(lane.most).map(Candidate::cost).collect();
-            let turn = request.pace.plan_turn(lane.tat, now, &segments);
-            let due_at = if waiting.len() <= turn.take {
-                None
-            } else if lane.setbacks > 0 && turn.take > 0 {
-                Some(now + request.attempt_deadline)
-            } else if request.pace == Pace::OFF {
-                Some(now)
-            } else {
-                turn.tat.or(Some(now))
-            };
-            afterwards.push(Afterwards { license_id: lane.license_id.to_string(), tat: turn.tat, due_at });
-            claimed.extend(waiting.iter().take(turn.take).map(|candidate| begin(lane, candidate)));
+            let waiting = candidates.remove(lane.license_id.as_str()).unwrap_or_default();
+            let mut turn = Turn::new(lane, waiting, request.pace, now);
+            turn.hold_quiet(&mut holds);
+            if !lane.is_limited {
+                turn.take(|_| Verdict::Go, &mut holds);
+            }
+            turns.push(turn);
+        }
+        let buckets = take_limited(&mut tx, request, &mut turns, &mut holds, now).await?;
+        let ahead: Vec<&Turn<'_>> = turns.iter().filter(|turn| turn.wants_look_ahead()).collect();
+        if !ahead.is_empty() {
+            holds.extend(lock_ahead(&mut tx, &ahead, &buckets, &request.limits, now).await?);
+        }
+        mark_held(&mut tx, &holds, now).await?;
+
+        let mut claimed = Vec::new();
+        let mut afterwards = Vec::with_capacity(turns.len());
+        for (place, turn) in turns.iter().enumerate() {
+            claimed.extend(turn.go.iter().map(|candidate| begin(turn.lane, candidate)));
+            let due_at = turn.find_next(place, request.attempt_deadline);
+            let license_id = turn.lane.license_id.to_string();
+            afterwards.push(Afterwards { license_id, tat: turn.tat(), due_at });
         }
         if !claimed.is_empty() {
             mark_attempting(&mut tx, &claimed).await?;
             record_attempts(&mut tx, &claimed, now).await?;
         }
         mark_lanes(&mut tx, &afterwards).await?;
+        buckets.record(&mut tx).await?;
         tx.commit().await?;
+        for hold in &holds {
+            metrics::counter!("dispatch_held_total", "reason" => hold.hold.reason.as_str()).increment(1);
+        }
         Ok(Claim { claimed, lanes: lanes.len() })
     }
 
@@ -138,6 +130,36 @@ impl ClaimRequest {
     }
 }
 
+/// The turns of lanes that share limits. Where the pace of a campaign at a network stops some, those behind that go to other
+/// networks have their turn. Nothing is read when no lane is limited.
+async fn take_limited(
+    tx: &mut PgTransaction<'_>,
+    request: &ClaimRequest,
+    turns: &mut [Turn<'_>],
+    holds: &mut Vec<NewHold>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Buckets> {
+    let limited = turns.iter().filter(|turn| turn.lane.is_limited);
+    if limited.clone().next().is_none() {
+        return Ok(Buckets::default());
+    }
+    let registrations: Vec<Registration> = limited.map(|turn| turn.lane.registration.clone()).collect();
+    let mut buckets = lock_buckets(tx, registrations.iter(), &request.limits).await?;
+    mark_networks(tx, turns).await?;
+    let decide = |turns: &mut [Turn<'_>], buckets: &mut Buckets, holds: &mut Vec<NewHold>| {
+        for turn in turns.iter_mut().filter(|turn| turn.lane.is_limited) {
+            let of = &turn.lane.registration;
+            turn.take(|each| buckets.take(of, each.network, each.cost(), &request.limits, now), holds);
+        }
+    };
+    decide(turns, &mut buckets, holds);
+    if turns.iter().any(Turn::wants_other_networks) {
+        lock_other_networks(tx, turns, now).await?;
+        decide(turns, &mut buckets, holds);
+    }
+    Ok(buckets)
+}
+
 async fn lock_due_lanes(
     tx: &mut PgTransaction<'_>,
     request: &ClaimRequest,
@@ -145,7 +167,20 @@ async fn lock_due_lanes(
 ) -> Result<Vec<Lane>, StoreError> {
     let carriers: Vec<String> = request.carriers.iter().map(ToString::to_string).collect();
     let rows = sqlx::query!(
-        r#"select license_id, number as "number!", carrier as "carrier!", tat, setbacks
+        r#"select license_id, number as "number!", carrier as "carrier!", tat, setbacks, quiet_from, quiet_until,
+                  campaign, brand,
+                  exists (
+                    select from deliveries
+                    where deliveries.license_id = lanes.license_id and deliveries.state = 'waiting'
+                      and deliveries.follows is not null
+                  ) as "has_followers!",
+                  -- Of the few of this lane: `exists` would be free to read those of all lanes.
+                  (select max(closed_until) from limits
+                   where scope = 'campaign' and name = coalesce(lanes.campaign, '.' || lanes.license_id)
+                  ) as campaign_closed_until,
+                  (select max(closed_until) from limits
+                   where scope = 'brand' and name = coalesce(lanes.brand, '.' || lanes.license_id)
+                  ) as brand_closed_until
            from lanes
            where due_at <= $1 and carrier = any($2) and license_id <> all($3)
            order by due_at limit $4
@@ -157,6 +192,7 @@ async fn lock_due_lanes(
     )
     .fetch_all(&mut **tx)
     .await?;
+    let are_limited = request.limits.is_on();
     let mut lanes = Vec::with_capacity(rows.len());
     for row in rows {
         let license_id = LicenseId::parse(row.license_id).map_err(|_| StoreError::Corrupt { what: "license" })?;
@@ -167,6 +203,10 @@ async fn lock_due_lanes(
             carrier: row.carrier.parse().map_err(|_| StoreError::Corrupt { what: "carrier" })?,
             tat: row.tat,
             setbacks,
+            has_followers: row.has_followers,
+            quiet: find_quiet(row.quiet_from, row.quiet_until),
+            is_limited: are_limited || row.campaign_closed_until.max(row.brand_closed_until) > Some(now),
+            registration: Registration::new(license_id.clone(), row.campaign, row.brand),
             most: request.room(&license_id).min(request.pace.most_now(row.tat, now)).min(probe),
             license_id,
         });
@@ -178,106 +218,9 @@ async fn lock_due_lanes(
     Ok(lanes)
 }
 
-/// What waits in these lanes, in order: of each lane as much as it may take, and one more that tells whether
-/// there is more. By license. What is known of their lines comes with them: one look into an index for each.
-async fn lock_candidates(
-    tx: &mut PgTransaction<'_>,
-    lanes: &[Lane],
-    now: DateTime<Utc>,
-) -> Result<HashMap<String, Vec<Candidate>>, StoreError> {
-    let licenses: Vec<String> = lanes.iter().map(|lane| lane.license_id.to_string()).collect();
-    let most: Vec<i64> = lanes.iter().map(|lane| i64::try_from(lane.most).unwrap_or(i64::MAX - 1) + 1).collect();
-    let rows = sqlx::query!(
-        r#"select waiting.license_id, waiting.message_id, waiting.to_number, waiting.body as "body!",
-                  waiting.media_urls, waiting.segments, waiting.tries, waiting.priority, waiting.position,
-                  (select lines.cannot_receive_sms from lines
-                   where lines.number = waiting.to_number and lines.known_until > $3) as cannot_receive_sms
-           from unnest($1::text[], $2::bigint[]) as lane (license_id, most)
-           cross join lateral (
-             select * from deliveries
-             where deliveries.license_id = lane.license_id and deliveries.state = 'waiting'
-             order by deliveries.priority, deliveries.position
-             limit lane.most
-             for update
-           ) as waiting"#,
-        &licenses,
-        &most,
-        now,
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let mut by_license: HashMap<String, Vec<Candidate>> = HashMap::new();
-    for row in rows {
-        by_license.entry(row.license_id).or_default().push(Candidate {
-            message_id: row.message_id,
-            to_number: row.to_number,
-            body: row.body,
-            media_urls: row.media_urls,
-            segments: u32::try_from(row.segments).unwrap_or(1),
-            tries: row.tries,
-            line: row.cannot_receive_sms.map(Line::from_stored),
-            order: (row.priority, row.position),
-        });
-    }
-    Ok(by_license)
-}
-
-fn begin(lane: &Lane, candidate: &Candidate) -> Claimed {
-    let message_id = Id::from_uuid(candidate.message_id);
-    let content = read_content(candidate);
-    Claimed {
-        key: AttemptKey { license_id: lane.license_id.clone(), message_id, number: candidate.tries + 1 },
-        from: lane.number,
-        carrier: lane.carrier,
-        setbacks: lane.setbacks,
-        line: candidate.line,
-        content,
-    }
-}
-
-fn read_content(candidate: &Candidate) -> Option<Content> {
-    Some(Content {
-        to: PhoneNumber::from_e164(&candidate.to_number).ok()?,
-        body: MessageBody::parse(candidate.body.as_str()).ok()?,
-        media_urls: candidate.media_urls.iter().map(|url| Url::parse(url)).collect::<Result<_, _>>().ok()?,
-    })
-}
-
-async fn mark_attempting(tx: &mut PgTransaction<'_>, claimed: &[Claimed]) -> sqlx::Result<()> {
-    let licenses: Vec<String> = claimed.iter().map(|each| each.key.license_id.to_string()).collect();
-    let messages: Vec<Uuid> = claimed.iter().map(|each| each.key.message_id.uuid()).collect();
-    sqlx::query!(
-        "update deliveries set state = 'attempting', tries = deliveries.tries + 1
-         from unnest($1::text[], $2::uuid[]) as claimed (license_id, message_id)
-         where (deliveries.license_id, deliveries.message_id) = (claimed.license_id, claimed.message_id)",
-        &licenses,
-        &messages,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-async fn record_attempts(tx: &mut PgTransaction<'_>, claimed: &[Claimed], now: DateTime<Utc>) -> sqlx::Result<()> {
-    let licenses: Vec<String> = claimed.iter().map(|each| each.key.license_id.to_string()).collect();
-    let messages: Vec<Uuid> = claimed.iter().map(|each| each.key.message_id.uuid()).collect();
-    let tries: Vec<i32> = claimed.iter().map(|each| each.key.number).collect();
-    let numbers: Vec<String> = claimed.iter().map(|each| each.from.as_str().to_owned()).collect();
-    let carriers: Vec<String> = claimed.iter().map(|each| each.carrier.to_string()).collect();
-    sqlx::query!(
-        "insert into attempts (license_id, message_id, try, from_number, carrier, started_at)
-         select begun.*, $6
-         from unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::text[]) as begun",
-        &licenses,
-        &messages,
-        &tries,
-        &numbers,
-        &carriers,
-        now,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+/// As it is stored.
+pub fn find_quiet(from: Option<i16>, until: Option<i16>) -> Option<QuietHours> {
+    QuietHours::parse(u32::try_from(from?).ok()?, u32::try_from(until?).ok()?)
 }
 
 async fn mark_lanes(tx: &mut PgTransaction<'_>, afterwards: &[Afterwards]) -> sqlx::Result<()> {

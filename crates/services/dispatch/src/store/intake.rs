@@ -3,13 +3,18 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Batch, CarrierName, Conversation, Id, LicenseId, Message, MessageBody, PhoneNumber};
 use sqlx::PgTransaction;
 use url::Url;
 use uuid::Uuid;
 
 use super::withdrawals::find_canceled;
+use crate::model::InquiryTimes;
+
+/// So long a message waits for the one that it follows and that has not come. Longer than the stream takes to bring an event
+/// again.
+const FOLLOWS_FOR: TimeDelta = TimeDelta::minutes(1);
 
 /// Which class of its lane a message is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct NewDelivery {
     /// Of a send to several recipients.
     pub batch_id: Option<Id<Batch>>,
     pub priority: Priority,
+    /// Goes first.
+    pub follows: Option<Id<Message>>,
     pub to: PhoneNumber,
     pub body: MessageBody,
     pub media_urls: Vec<Url>,
@@ -56,9 +63,12 @@ pub struct NewNumber {
 
 /// Copies messages into the queue and wakes their lanes. A message that is there already stays as it is. One that was
 /// withdrawn before it came is not queued; the events of those whose batch was canceled are returned.
+///
+/// `by_network`: networks have limits, so what is known of the recipients' networks is kept with the messages.
 pub async fn record_deliveries(
     tx: &mut PgTransaction<'_>,
     new: &[NewDelivery],
+    by_network: bool,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<proto::dispatch::MessageProgressed>> {
     // The lanes first: their locks keep a turn from looking before these deliveries are visible, and a withdrawal from
@@ -87,17 +97,21 @@ pub async fn record_deliveries(
         new.iter().map(|delivery| sqlx::types::Json(delivery.media_urls.iter().map(Url::as_str).collect())).collect();
     let segments: Vec<i32> = new.iter().map(|delivery| delivery.segments).collect();
     let queued: Vec<DateTime<Utc>> = new.iter().map(|delivery| delivery.queued_at).collect();
+    let follows: Vec<Option<Uuid>> = new.iter().map(|delivery| delivery.follows.map(Id::uuid)).collect();
     let queued_now = sqlx::query!(
         "insert into deliveries
            (license_id, message_id, conversation_id, batch_id, priority, to_number, body, media_urls, segments, state,
-            queued_at)
+            queued_at, network, follows, follows_until)
          select new.license_id, new.message_id, new.conversation_id, new.batch_id, new.priority, new.to_number, new.body,
-                array(select jsonb_array_elements_text(new.media_urls)), new.segments, 'waiting', new.queued_at
+                array(select jsonb_array_elements_text(new.media_urls)), new.segments, 'waiting', new.queued_at,
+                case when $11 then
+                  coalesce((select lines.network from lines where lines.number = new.to_number), 'other') end,
+                new.follows, case when new.follows is not null then $13::timestamptz end
          from unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::jsonb[], $7::integer[],
-                     $8::timestamptz[], $9::uuid[], $10::uuid[])
+                     $8::timestamptz[], $9::uuid[], $10::uuid[], $12::uuid[])
            with ordinality
            as new (license_id, message_id, priority, to_number, body, media_urls, segments, queued_at, conversation_id,
-                   batch_id, n)
+                   batch_id, follows, n)
          where not exists (
            select from withdrawals
            where withdrawals.license_id = new.license_id
@@ -114,6 +128,9 @@ pub async fn record_deliveries(
         &queued,
         &conversations,
         batches.as_slice() as _,
+        by_network,
+        follows.as_slice() as _,
+        now + FOLLOWS_FOR,
     )
     .execute(&mut **tx)
     .await?;
@@ -150,32 +167,57 @@ pub async fn record_numbers(tx: &mut PgTransaction<'_>, new: &[NewNumber], now: 
     Ok(())
 }
 
-/// Receipts prove that the carrier has these messages: whatever is not settled becomes accepted, also what is still
-/// being attempted (its receipt may overtake its answer) or waits again. Returns the events of those that changed.
+/// What receipts say of one message.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub message_id: Id<Message>,
+    pub carrier_message_id: String,
+    /// Nothing more will be said.
+    pub is_end: bool,
+}
+
+/// Receipts prove that the carrier has these messages: whatever has not come to its end becomes accepted, also what is
+/// still being attempted (its receipt may overtake its answer) or waits again. One that speaks of the end also ends the
+/// asking. Returns the events of those that became accepted.
 ///
-/// At most one pair of message and carrier's id for each message.
+/// At most one for each message.
 pub async fn settle_by_receipts(
     tx: &mut PgTransaction<'_>,
-    receipts: &[(Id<Message>, String)],
+    receipts: &[Said],
+    times: &InquiryTimes,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<proto::dispatch::MessageProgressed>> {
-    let ids: Vec<Uuid> = receipts.iter().map(|(message_id, _)| message_id.uuid()).collect();
-    let carrier_ids: Vec<String> = receipts.iter().map(|(_, carrier_message_id)| carrier_message_id.clone()).collect();
-    let settled = sqlx::query!(
-        "with found as materialized (
-           select message_id from deliveries
-           where message_id = any($1) and state in ('waiting', 'attempting', 'unknown')
-           order by message_id for update
-         )
-         update deliveries set state = 'accepted', settled_at = $2, body = null, media_urls = '{}'
-         from found
-         where deliveries.message_id = found.message_id and deliveries.state in ('waiting', 'attempting', 'unknown')
-         returning deliveries.license_id, deliveries.message_id, deliveries.tries",
+    let ids: Vec<Uuid> = receipts.iter().map(|said| said.message_id.uuid()).collect();
+    let ends: Vec<bool> = receipts.iter().map(|said| said.is_end).collect();
+    let carrier_ids: Vec<String> = receipts.iter().map(|said| said.carrier_message_id.clone()).collect();
+    let mut settled = sqlx::query!(
+        r#"with found as materialized (
+             select deliveries.message_id, said.is_end,
+                    deliveries.state in ('waiting', 'held', 'attempting', 'unknown', 'unconfirmed') as was_open
+             from unnest($1::uuid[], $3::boolean[]) as said (message_id, is_end)
+             join deliveries using (message_id)
+             where deliveries.state in ('waiting', 'held', 'attempting', 'unknown', 'unconfirmed')
+                or said.is_end and deliveries.ask_at is not null
+             order by deliveries.message_id for update of deliveries
+           )
+           update deliveries set
+             state = 'accepted', body = null, media_urls = '{}', held_until = null, held_reason = null,
+             settled_at = case when found.was_open then $2 else deliveries.settled_at end,
+             ask_at = case when found.is_end or deliveries.tries = 0 then null
+                           when found.was_open then $4::timestamptz else deliveries.ask_at end,
+             asked = 0
+           from found
+           where deliveries.message_id = found.message_id
+             and (deliveries.state in ('waiting', 'held', 'attempting', 'unknown', 'unconfirmed') or deliveries.ask_at is not null)
+           returning deliveries.license_id, deliveries.message_id, deliveries.tries, found.was_open as "was_open!""#,
         &ids,
         now,
+        &ends,
+        times.first_receipt(now),
     )
     .fetch_all(&mut **tx)
     .await?;
+    settled.retain(|row| row.was_open);
     if settled.is_empty() {
         return Ok(Vec::new());
     }

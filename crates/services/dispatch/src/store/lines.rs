@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::{Id, Message, PhoneNumber};
+use domain::{Id, Message, Network, PhoneNumber};
 use sqlx::PgTransaction;
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ const REMOVE_STEP: i64 = 5_000;
 pub struct LearnedLine {
     pub number: PhoneNumber,
     pub line: Line,
+    pub network: Option<Network>,
     /// When it is asked again.
     pub known_until: DateTime<Utc>,
 }
@@ -35,9 +36,11 @@ pub async fn record_lines(
     let mut by_number: BTreeMap<PhoneNumber, LearnedLine> = BTreeMap::new();
     for each in learned {
         let present = by_number.entry(each.number).or_insert(each);
+        let network = present.network.or(each.network);
         if each.line.cannot_receive_sms() {
             *present = each;
         }
+        present.network = network;
     }
     if by_number.is_empty() {
         return Ok(());
@@ -45,19 +48,22 @@ pub async fn record_lines(
     let numbers: Vec<String> = by_number.keys().map(|number| number.as_str().to_owned()).collect();
     let cannot: Vec<bool> = by_number.values().map(|each| each.line.cannot_receive_sms()).collect();
     let untils: Vec<DateTime<Utc>> = by_number.values().map(|each| each.known_until).collect();
+    let networks: Vec<Option<&str>> = by_number.values().map(|each| each.network.map(Network::as_str)).collect();
     sqlx::query!(
-        "insert into lines (number, cannot_receive_sms, learned_at, known_until)
-         select learned.number, learned.cannot_receive_sms, $4, learned.known_until
-         from unnest($1::text[], $2::boolean[], $3::timestamptz[]) as learned (number, cannot_receive_sms, known_until)
+        "insert into lines (number, cannot_receive_sms, learned_at, known_until, network)
+         select learned.number, learned.cannot_receive_sms, $4, learned.known_until, learned.network
+         from unnest($1::text[], $2::boolean[], $3::timestamptz[], $5::text[])
+           as learned (number, cannot_receive_sms, known_until, network)
          order by learned.number
          on conflict (number) do update set
            cannot_receive_sms = excluded.cannot_receive_sms, learned_at = excluded.learned_at,
-           known_until = excluded.known_until
+           known_until = excluded.known_until, network = coalesce(excluded.network, lines.network)
          where excluded.cannot_receive_sms or not lines.cannot_receive_sms or lines.known_until <= $4",
         &numbers,
         &cannot,
         &untils,
         now,
+        networks.as_slice() as _,
     )
     .execute(&mut **tx)
     .await?;

@@ -12,7 +12,9 @@ use super::lines::record_lines;
 use super::withdrawals::{canceled, find_withdrawn};
 use super::{AttemptKey, LearnedLine, Store};
 use crate::error::StoreError;
-use crate::model::{Decision, DeliveryState, LaneChange, Next, decide_withdrawn, merge_lane_changes};
+use crate::model::{
+    Decision, DeliveryState, InquiryTimes, LaneChange, Next, decide_withdrawn, failure_code, merge_lane_changes,
+};
 
 /// What is to be recorded of one attempt.
 #[derive(Clone, Debug)]
@@ -29,7 +31,7 @@ impl Store {
     /// Records outcomes in one transaction. Returns how many deliveries were withdrawn meanwhile and end with it.
     pub async fn record_outcomes(&self, settlements: &[Settlement], now: DateTime<Utc>) -> Result<usize, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let withdrawn = record_outcomes(&mut tx, settlements, now).await?;
+        let withdrawn = record_outcomes(&mut tx, settlements, &self.times, now).await?;
         tx.commit().await?;
         Ok(withdrawn)
     }
@@ -43,12 +45,13 @@ impl Store {
 pub async fn record_outcomes(
     tx: &mut PgTransaction<'_>,
     settlements: &[Settlement],
+    times: &InquiryTimes,
     now: DateTime<Utc>,
 ) -> sqlx::Result<usize> {
     mark_lanes(tx, settlements, now).await?;
     let settlements = apply_withdrawals(tx, settlements).await?;
     let settlements = settlements.as_ref();
-    let changed = mark_deliveries(tx, settlements, now).await?;
+    let changed = mark_deliveries(tx, settlements, times, now).await?;
     mark_attempts(tx, settlements, now).await?;
     record_lines(tx, settlements.iter().filter_map(|settlement| settlement.learned), now).await?;
     let changed = || settlements.iter().filter(|settlement| changed.contains(&settlement.key.message_id));
@@ -157,6 +160,7 @@ async fn mark_lanes(tx: &mut PgTransaction<'_>, settlements: &[Settlement], now:
 async fn mark_deliveries(
     tx: &mut PgTransaction<'_>,
     settlements: &[Settlement],
+    times: &InquiryTimes,
     now: DateTime<Utc>,
 ) -> sqlx::Result<HashSet<Id<Message>>> {
     let licenses: Vec<String> = settlements.iter().map(|each| each.key.license_id.to_string()).collect();
@@ -164,6 +168,14 @@ async fn mark_deliveries(
     let tries: Vec<i32> = settlements.iter().map(|each| each.key.number).collect();
     let states: Vec<&str> = settlements.iter().map(|each| each.decision.next.state().as_str()).collect();
     let settled: Vec<bool> = settlements.iter().map(|each| each.decision.next.state().is_settled()).collect();
+    let ask_at: Vec<Option<DateTime<Utc>>> = settlements
+        .iter()
+        .map(|each| match each.decision.next {
+            Next::Unknown => Some(times.first_look(now)),
+            Next::Accepted { .. } => times.first_receipt(now),
+            _ => None,
+        })
+        .collect();
     let changed = sqlx::query_scalar!(
         "with found as materialized (
            select deliveries.license_id, deliveries.message_id
@@ -175,9 +187,10 @@ async fn mark_deliveries(
            state = change.state,
            settled_at = case when change.settled then $6::timestamptz end,
            body = case when not change.settled then deliveries.body end,
-           media_urls = case when change.settled then '{}' else deliveries.media_urls end
-         from unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::boolean[])
-           as change (license_id, message_id, try, state, settled)
+           media_urls = case when change.settled then '{}' else deliveries.media_urls end,
+           ask_at = change.ask_at, asked = 0
+         from unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::boolean[], $7::timestamptz[])
+           as change (license_id, message_id, try, state, settled, ask_at)
          join found using (license_id, message_id)
          where (deliveries.license_id, deliveries.message_id) = (change.license_id, change.message_id)
            and deliveries.tries = change.try
@@ -189,6 +202,7 @@ async fn mark_deliveries(
         states.as_slice() as _,
         &settled,
         now,
+        ask_at.as_slice() as _,
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -206,7 +220,7 @@ async fn mark_attempts(tx: &mut PgTransaction<'_>, settlements: &[Settlement], n
         .map(|each| match &each.decision.next {
             Next::Accepted { carrier_message_id, .. } => (Some(carrier_message_id.as_str()), None),
             Next::Failed { code, .. } | Next::Withheld { code, .. } => (None, Some(*code)),
-            Next::Waiting | Next::Unknown | Next::Canceled | Next::Erased => (None, None),
+            Next::Waiting | Next::Unknown | Next::Unconfirmed | Next::Canceled | Next::Erased => (None, None),
         })
         .unzip();
     sqlx::query!(
@@ -259,6 +273,11 @@ fn find_event(settlement: &Settlement, now: DateTime<Utc>) -> Option<MessageProg
             MessageStatus::Failed
         }
         Next::Unknown => MessageStatus::Unknown,
+        Next::Unconfirmed => {
+            let detail = "The carrier did not say whether it took this message. It may have arrived.".to_owned();
+            event.error = Some(Error { code: failure_code::NOT_CONFIRMED.to_owned(), detail });
+            MessageStatus::Unknown
+        }
     };
     status.as_str().clone_into(&mut event.status);
     Some(event)

@@ -55,7 +55,7 @@ impl Store {
                 learned: None,
             });
         }
-        record_outcomes(&mut tx, &settlements, now).await?;
+        record_outcomes(&mut tx, &settlements, &self.times, now).await?;
         tx.commit().await?;
         Ok(settlements.len())
     }

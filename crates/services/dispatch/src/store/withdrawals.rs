@@ -94,10 +94,21 @@ pub async fn record_withdrawals(
                and deliveries.conversation_id = withdrawn.of
              where withdrawn.erased and deliveries.state in ('waiting', 'attempting', 'unknown')
              union all
+             select deliveries.license_id, deliveries.message_id, true
+             from unnest($1::text[], $2::uuid[], $3::boolean[]) as withdrawn (license_id, of, erased)
+             join deliveries on deliveries.license_id = withdrawn.license_id
+               and deliveries.conversation_id = withdrawn.of
+             where withdrawn.erased and deliveries.state = 'held'
+             union all
              select deliveries.license_id, deliveries.message_id, false
              from unnest($1::text[], $2::uuid[], $3::boolean[]) as withdrawn (license_id, of, erased)
              join deliveries on deliveries.license_id = withdrawn.license_id and deliveries.batch_id = withdrawn.of
              where not withdrawn.erased and deliveries.state = 'waiting' and deliveries.batch_id is not null
+             union all
+             select deliveries.license_id, deliveries.message_id, false
+             from unnest($1::text[], $2::uuid[], $3::boolean[]) as withdrawn (license_id, of, erased)
+             join deliveries on deliveries.license_id = withdrawn.license_id and deliveries.batch_id = withdrawn.of
+             where not withdrawn.erased and deliveries.state = 'held' and deliveries.batch_id is not null
            ) as found
            group by found.license_id, found.message_id
            order by found.message_id"#,
@@ -135,10 +146,10 @@ async fn mark_withdrawn(
            update deliveries set
              state = case deliveries.state when 'attempting' then 'attempting' else 'canceled' end,
              settled_at = case deliveries.state when 'attempting' then null else $4::timestamptz end,
-             body = null, media_urls = '{}'
+             body = null, media_urls = '{}', ask_at = null, held_until = null, held_reason = null
            from found
            where (deliveries.license_id, deliveries.message_id) = (found.license_id, found.message_id)
-             and (deliveries.state = 'waiting' or found.erased and deliveries.state in ('attempting', 'unknown'))
+             and (deliveries.state in ('waiting', 'held') or found.erased and deliveries.state in ('attempting', 'unknown'))
            returning deliveries.license_id, deliveries.message_id, found.erased as "erased!",
                      deliveries.state = 'canceled' as "ended!""#,
         licenses,

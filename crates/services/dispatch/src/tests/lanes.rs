@@ -150,7 +150,7 @@ pub(super) async fn waiting_at(
     ids: &[&String],
 ) -> Vec<(String, Option<DateTime<Utc>>)> {
     let pace = Pace::per_second(pace).unwrap();
-    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), pace, carriers.to_vec());
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), pace, world.tree(), carriers.to_vec());
     let message_ids = ids.iter().map(|id| (*id).clone()).collect();
     let request = ListWaitingRequest { license_id: license.to_owned(), message_ids };
     let answer = rpc.list_waiting(Request::new(request)).await.unwrap().into_inner().waiting;
@@ -197,7 +197,8 @@ async fn each_waiting_message_can_say_why_it_waits_and_until_about_when() {
 
     world.clock.advance(Duration::from_hours(1));
     world.work(&sender).await;
-    assert_eq!(waiting(&world, 1.0, "acme", &[&batch[0]]).await, [("being_confirmed".to_owned(), None)]);
+    let asked_at = Some(times().first_look(world.clock.now()));
+    assert_eq!(waiting(&world, 1.0, "acme", &[&batch[0]]).await, [("being_confirmed".to_owned(), asked_at)]);
     assert_eq!(waiting(&world, 1.0, "acme", &[&batch[1]]).await[0].0, "carrier_unreachable");
 }
 
@@ -209,8 +210,9 @@ async fn a_lane_that_pauses_says_why_for_as_long_as_the_longest_pause_lasts() {
     let behind = world.queue("acme", PHONE, Reply, 1).await.remove(0);
     let now = world.clock.now();
     let claim = world.store.claim(&ClaimRequest { most_per_lane: 2, ..everything(Pace::OFF) }, now).await.unwrap();
-    let asked = SendOutcome::Throttled { retry_after: Some(Duration::from_mins(10)) };
-    let refusal = Refusal { code: refusal_code::NUMBER_NOT_READY, detail: "No.".to_owned(), carrier_code: None };
+    let asked = SendOutcome::Throttled { retry_after: Some(Duration::from_mins(10)), limit: None };
+    let refusal =
+        Refusal { code: refusal_code::NUMBER_NOT_READY, detail: "No.".to_owned(), carrier_code: None, limit: None };
     for (claimed, outcome) in claim.claimed.into_iter().zip([asked, SendOutcome::Rejected(refusal)]) {
         let settlement = Settlement {
             key: claimed.key,
@@ -233,7 +235,13 @@ async fn estimate_at(
     segments: u64,
     batch: bool,
 ) -> (Option<DateTime<Utc>>, Option<String>) {
-    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::per_second(1.0).unwrap(), carriers.to_vec());
+    let rpc = Rpc::new(
+        world.store.clone(),
+        world.clock.clone(),
+        Pace::per_second(1.0).unwrap(),
+        world.tree(),
+        carriers.to_vec(),
+    );
     let request = EstimateFinishRequest { license_id: license.to_owned(), segments, batch };
     let answer = rpc.estimate_finish(Request::new(request)).await.unwrap().into_inner();
     (answer.finish_at.map(|time| proto::from_timestamp(Some(time)).unwrap()), answer.held_by)
@@ -289,7 +297,7 @@ async fn no_finish_is_promised_when_nobody_can_say_and_what_holds_the_lane_is_na
     assert_eq!(held_by.as_deref(), Some("carrier_throttled"));
     assert!(finish_at > Some(now));
 
-    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF, CarrierName::ALL.to_vec());
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF, world.tree(), CarrierName::ALL.to_vec());
     let request = EstimateFinishRequest { license_id: "a.b".to_owned(), segments: 1, batch: true };
     let status = rpc.estimate_finish(Request::new(request)).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::InvalidArgument);
@@ -298,7 +306,7 @@ async fn no_finish_is_promised_when_nobody_can_say_and_what_holds_the_lane_is_na
 #[tokio::test]
 async fn a_question_about_too_many_or_nonsensical_messages_is_refused() {
     let world = World::new().await;
-    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF, CarrierName::ALL.to_vec());
+    let rpc = Rpc::new(world.store.clone(), world.clock.clone(), Pace::OFF, world.tree(), CarrierName::ALL.to_vec());
     let id = Id::<Message>::new().to_string();
     for (license_id, message_ids) in [("a.b", vec![]), ("acme", vec!["1".to_owned()]), ("acme", vec![id; 201])] {
         let request = ListWaitingRequest { license_id: license_id.to_owned(), message_ids };

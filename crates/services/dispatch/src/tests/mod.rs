@@ -3,9 +3,14 @@
 mod at_most_one;
 mod cut_over;
 mod erasure;
+mod estimates;
+mod inquiries;
 mod lanes;
+mod limits;
 mod lines;
 mod never_lost;
+mod order;
+mod quiet_hours;
 mod races;
 mod service;
 mod withdrawals;
@@ -31,8 +36,9 @@ use tokio::task::JoinSet;
 use crate::call::Caller;
 use crate::config::DeliverySettings;
 use crate::events::{MessageQueuedHandler, NumberAssignedHandler, ReceiptReceivedHandler};
+use crate::inquire::Inquirer;
 use crate::lookup::Lookups;
-use crate::model::Pace;
+use crate::model::{InquiryTimes, LimitTree, Pace};
 use crate::send::{After, Hint, Limits, Sender};
 use crate::store::{ClaimRequest, Store};
 use crate::sweep::Sweeper;
@@ -47,6 +53,7 @@ struct World {
     clock: Clock,
     relay: Relay,
     store: Store,
+    limits: LimitTree,
 }
 
 impl World {
@@ -60,8 +67,8 @@ impl World {
         let simulator = Simulator::start().await;
         let bus = Bus::connect(&testkit::nats(), "dispatch-test").await.unwrap();
         let relay = Relay::new(database.pool.clone(), bus);
-        let store = Store::new(database.pool.clone());
-        Self { database, simulator, clock, relay, store }
+        let store = Store::new(database.pool.clone(), times());
+        Self { database, simulator, clock, relay, store, limits: LimitTree::OFF }
     }
 
     /// A process of dispatch; the same carriers, its own slots. It does not look lines up.
@@ -83,6 +90,7 @@ impl World {
     fn replica_from(&self, pace: Pace, in_flight: usize, carriers: Carriers, lookups: Option<Lookups>) -> Sender {
         let limits = Limits {
             pace,
+            tree: self.tree(),
             in_flight,
             in_flight_per_lane: in_flight.div_ceil(2),
             attempt_deadline: Duration::from_mins(1),
@@ -90,6 +98,10 @@ impl World {
         };
         let caller = Caller { carriers, addresses: addresses(), lookups };
         Sender::new(self.store.clone(), caller, self.clock.clone(), limits, Hint::default(), self.relay.clone())
+    }
+
+    fn tree(&self) -> std::sync::Arc<LimitTree> {
+        std::sync::Arc::new(self.limits.clone())
     }
 
     /// Everything that is due now is sent and recorded.
@@ -116,6 +128,25 @@ impl World {
         let sweeper =
             Sweeper { store: self.store.clone(), clock: self.clock.clone(), settings, relay: self.relay.clone() };
         sweeper.sweep_once().await.unwrap();
+    }
+
+    /// Carriers are asked what is due now. Returns how much.
+    async fn inquire(&self) -> usize {
+        self.inquire_at(self.simulator.url()).await
+    }
+
+    async fn inquire_at(&self, url: &str) -> usize {
+        let inquirer = Inquirer {
+            store: self.store.clone(),
+            carriers: both(url, Duration::from_secs(5)),
+            clock: self.clock.clone(),
+            in_flight: 8,
+            lease: Duration::from_mins(1),
+            keep_lines: KEEP_LINES,
+            hint: Hint::default(),
+            relay: self.relay.clone(),
+        };
+        inquirer.ask_once().await.unwrap()
     }
 
     /// Buys a number at Twilio and makes it the license's.
@@ -161,11 +192,17 @@ impl World {
             priority: priority.into(),
             queued_at: Some(proto::to_timestamp(self.clock.now())),
             batch_id: None,
+            follows: None,
         }
     }
 
     fn queued_handler(&self) -> MessageQueuedHandler {
-        MessageQueuedHandler { clock: self.clock.clone(), hint: Hint::default(), relay: self.relay.clone() }
+        MessageQueuedHandler {
+            clock: self.clock.clone(),
+            by_network: self.limits.is_on(),
+            hint: Hint::default(),
+            relay: self.relay.clone(),
+        }
     }
 
     async fn take_over(&self, events: &[MessageQueued]) {
@@ -188,14 +225,28 @@ impl World {
     }
 
     async fn receipt_with(&self, message_id: &str, status: &str, code: Option<&str>) {
-        let handler =
-            ReceiptReceivedHandler { clock: self.clock.clone(), relay: self.relay.clone(), keep_lines: KEEP_LINES };
+        let error = |code: &str| proto::ingest::Error { code: code.to_owned(), detail: "No.".to_owned(), limit: None };
+        self.receipt_of(message_id, status, code.map(error)).await;
+    }
+
+    async fn receipt_of(&self, message_id: &str, status: &str, error: Option<proto::ingest::Error>) {
+        self.receipt_from("SM1", message_id, status, error).await;
+    }
+
+    /// Of the message that has this id at the carrier.
+    async fn receipt_from(&self, sid: &str, message_id: &str, status: &str, error: Option<proto::ingest::Error>) {
+        let handler = ReceiptReceivedHandler {
+            clock: self.clock.clone(),
+            relay: self.relay.clone(),
+            keep_lines: KEEP_LINES,
+            times: times(),
+        };
         let event = ReceiptReceived {
             carrier: "twilio".to_owned(),
-            carrier_message_id: "SM1".to_owned(),
+            carrier_message_id: sid.to_owned(),
             message_id: message_id.to_owned(),
             status: status.to_owned(),
-            error: code.map(|code| proto::ingest::Error { code: code.to_owned(), detail: "No.".to_owned() }),
+            error,
             received_at: Some(proto::to_timestamp(self.clock.now())),
         };
         let mut tx = self.database.pool.begin().await.unwrap();
@@ -287,6 +338,11 @@ fn telnyx(url: &str, timeout: Duration) -> TelnyxSettings {
     }
 }
 
+/// Looks after 10, 30 and 120 seconds; receipts are asked for after 10 minutes.
+fn times() -> InquiryTimes {
+    InquiryTimes::new(Duration::from_mins(2), Duration::from_mins(10))
+}
+
 fn addresses() -> WebhookAddresses {
     WebhookAddresses::parse("http://127.0.0.1:9/base/").unwrap()
 }
@@ -311,6 +367,7 @@ fn everything(pace: Pace) -> ClaimRequest {
         under_way: std::collections::HashMap::new(),
         carriers: CarrierName::ALL.to_vec(),
         pace,
+        limits: std::sync::Arc::new(LimitTree::OFF),
         attempt_deadline: Duration::from_mins(1),
     }
 }

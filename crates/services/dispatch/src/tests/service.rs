@@ -39,6 +39,10 @@ async fn settings_that_fight_are_refused_at_the_start() {
     assert!(refusal(|settings| settings.lookup.keep_days = 0).await.starts_with("`lookup.keep_days`"));
     assert!(refusal(|settings| settings.lookup.timeout_ms = 0).await.starts_with("`lookup.timeout_ms`"));
     assert!(refusal(|settings| settings.twilio.account_sid = String::new()).await.starts_with("Twilio cannot be used"));
+    assert!(refusal(|settings| settings.limits.att_per_minute = -1.0).await.starts_with("`limits.att_per_minute`"));
+    assert!(
+        refusal(|settings| settings.limits.brands = vec!["B1 sprint=1".into()]).await.starts_with("`limits.brands`")
+    );
     let nobody = chassis::config::load::<Settings>(DEFAULTS, None, &|_| None).unwrap().twilio;
     assert!(refusal(|settings| settings.twilio = nobody).await.starts_with("no carrier is set up"));
     assert!(refusal(|settings| settings.webhooks.base_url = String::new()).await.starts_with("`webhooks.base_url`"));

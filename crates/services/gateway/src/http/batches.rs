@@ -10,10 +10,11 @@ use proto::conversations::{
 use utoipa::IntoParams;
 
 use super::App;
+use super::estimates::{Estimate, estimate_batch};
 use super::extract::{FromQuery, PageQuery, Parameters, PathId, Query};
 use crate::auth::Manager;
 use crate::error::Problem;
-use crate::views::{Batch, BatchPage, MessagePage};
+use crate::views::{Batch, BatchDetail, BatchPage, MessagePage};
 
 /// Which messages of a batch.
 #[derive(IntoParams)]
@@ -62,12 +63,12 @@ pub(crate) async fn list_batches(
     Ok(axum::Json(page.try_into()?))
 }
 
-/// One batch: how many of its messages are where.
+/// One batch: how many of its messages are where, and until about when the rest goes out.
 #[utoipa::path(
     get, path = "/v1/batches/{batch_id}", tag = "batches",
     params(("batch_id" = String, Path)),
     responses(
-        (status = 200, description = "The batch as it is now.", body = Batch),
+        (status = 200, description = "The batch as it is now.", body = BatchDetail),
         (status = 404, description = "`batch_not_found`."),
     ),
 )]
@@ -76,11 +77,14 @@ pub(crate) async fn get_batch(
     Manager(actor): Manager,
     PathId(id): PathId<Id<BatchOf>>,
     _: Query<()>,
-) -> Result<axum::Json<Batch>, Problem> {
+) -> Result<axum::Json<BatchDetail>, Problem> {
     let request = GetBatchRequest { license_id: actor.license.to_string(), batch_id: id.to_string() };
     let answer = app.upstreams.batches.clone().get_batch(request).await;
     let batch = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();
-    Ok(axum::Json(batch.try_into()?))
+    let batch = Batch::try_from(batch)?;
+    let Estimate { finish_at, held_by } =
+        if batch.waits() { estimate_batch(&app, &actor.license, id).await } else { Estimate::default() };
+    Ok(axum::Json(BatchDetail { batch, finish_at, held_by }))
 }
 
 /// The messages of a batch, in the order of its recipients.

@@ -22,7 +22,8 @@ use crate::error::Problem;
 /// (the scheduled send), `unmatched.updated` (`{messages}`: how many messages of unknown senders there are now, at most
 /// 1,000) or `reset` (`{head}`).
 /// A block with only an `id:` moves the position. With `Last-Event-ID` the feed goes on after
-/// that position, without from now. After `reset` the position is too old: fetch what is shown again. The stream
+/// that position, without from now: the first block says where it begins, and what you fetch after it has all that came
+/// before. After `reset` the position is too old: fetch what is shown again. The stream
 /// ends when the token expires; connect again with a new one.
 #[utoipa::path(
     get, path = "/v1/feed", tag = "feed",

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::{Conversation, Id, Message as MessageOf, PersonId};
 use http::{HeaderMap, StatusCode};
 use proto::conversations::recipient::To;
-use proto::conversations::{self, GetMessageRequest, SendMessagesRequest, SendMessagesResponse};
+use proto::conversations::{self, GetMessageRequest, SendAgainRequest, SendMessagesRequest, SendMessagesResponse};
 use proto::dispatch::ListWaitingRequest;
 use proto::to_timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::App;
 use super::extract::{Json, PathId, Query};
 use crate::auth::{Actor, Manager};
 use crate::error::Problem;
-use crate::views::{BrokenAnswer, Message, Rejected, ScheduledSend, examples, find_time};
+use crate::views::{BrokenAnswer, Message, Rejected, ScheduledSend, Waiting, examples, find_time};
 
 const MAX_RECIPIENTS: usize = 10_000;
 const MAX_KEY_LENGTH: usize = 200;
@@ -87,16 +87,6 @@ pub(crate) struct MessageDetail {
     waiting: Option<Waiting>,
 }
 
-/// Why a message waits.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Waiting {
-    /// `pace`, `no_number`, `carrier_throttled`, `carrier_unreachable`, `number_not_ready` or
-    /// `being_confirmed`.
-    reason: String,
-    /// About when it goes on.
-    until: Option<DateTime<Utc>>,
-}
-
 /// Send a text, at once or with `send_at` later. With `Idempotency-Key` a repeated request sends nothing new and gets the
 /// first answer, without what was deleted since.
 #[utoipa::path(
@@ -128,11 +118,38 @@ pub(crate) async fn send_messages(
         let answer = conversations.send_messages(request).await;
         answer.map_err(|status| Problem::from_upstream(&status))
     };
-    let sent = show_sent(app.finish(write).await?.into_inner())?;
-    if let Some(refusal) = find_refusal(&sent, named) {
-        return Err(refusal.into());
-    }
-    Ok((StatusCode::ACCEPTED, axum::Json(sent)))
+    accepted(show_sent(app.finish(write).await?.into_inner())?, named)
+}
+
+/// Send a message that came to nothing once more, as a new message: one that failed, was not delivered or was canceled, or
+/// that stayed `unknown` with the error `not_confirmed`. Done twice, by whomever, it answers the same new message.
+#[utoipa::path(
+    post, path = "/v1/messages/{message_id}/send-again", tag = "messages",
+    params(("message_id" = String, Path)),
+    responses(
+        (status = 202, description = "The new message will be sent. The old one names it in `sent_again_as`.", body = Sent),
+        (status = 404, description = "`message_not_found`."),
+        (status = 409, description = "`message_may_arrive`: it has arrived, or may still arrive. \
+            `number_no_longer_tied`, `recipient_opted_out`, `cannot_receive_sms`: nothing can go to its recipient now."),
+    ),
+)]
+pub(crate) async fn send_again(
+    State(app): State<App>,
+    Manager(actor): Manager,
+    PathId(id): PathId<Id<MessageOf>>,
+    _: Query<()>,
+) -> Result<(StatusCode, axum::Json<Sent>), Problem> {
+    let request = SendAgainRequest {
+        license_id: actor.license.to_string(),
+        message_id: id.to_string(),
+        manager: Some(conversations::Manager { id: actor.id.to_string(), name: actor.name }),
+    };
+    let mut conversations = app.upstreams.conversations.clone();
+    let write = async move {
+        let answer = conversations.send_again(request).await;
+        answer.map_err(|status| Problem::from_upstream(&status))
+    };
+    accepted(show_sent(app.finish(write).await?.into_inner())?, 1)
 }
 
 /// One message, with the reason why it waits while it does.
@@ -233,6 +250,13 @@ fn show_sent(answer: SendMessagesResponse) -> Result<Sent, BrokenAnswer> {
         rejected: answer.rejected.into_iter().map(Rejected::try_from).collect::<Result<_, _>>()?,
         scheduled: answer.scheduled.map(|send| send.try_into().map(Box::new)).transpose()?,
     })
+}
+
+fn accepted(sent: Sent, named: usize) -> Result<(StatusCode, axum::Json<Sent>), Problem> {
+    match find_refusal(&sent, named) {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok((StatusCode::ACCEPTED, axum::Json(sent))),
+    }
 }
 
 /// A send of which nothing was accepted is an error, and of a single recipient it is that recipient's.

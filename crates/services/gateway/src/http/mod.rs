@@ -8,6 +8,7 @@ mod calls;
 mod consent;
 mod conversations;
 mod deletion;
+mod estimates;
 mod extract;
 mod feed;
 mod import;
@@ -21,6 +22,7 @@ mod preview;
 mod reading;
 mod scheduled;
 mod search;
+mod sending;
 mod settings;
 mod transcript;
 mod unmatched;
@@ -105,11 +107,14 @@ fn routes(limits: &UpstreamSettings) -> OpenApiRouter<App> {
         .routes(routes!(settings::put_license))
         .routes(routes!(settings::get_settings))
         .routes(routes!(settings::put_company))
+        .routes(routes!(sending::put_quiet_hours, sending::delete_quiet_hours))
+        .routes(routes!(sending::put_registration))
         .routes(routes!(people::list_people))
         .routes(routes!(import::import_people))
         .routes(routes!(people::put_person, people::get_person, people::delete_person))
         .merge(sends)
         .routes(routes!(messages::get_message))
+        .routes(routes!(messages::send_again))
         .routes(routes!(media::get_media))
         .routes(routes!(batches::list_batches))
         .routes(routes!(batches::get_batch))

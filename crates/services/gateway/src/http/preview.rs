@@ -1,24 +1,19 @@
 //! What a send would do (rules 10, 14, 18), beforehand: who would get what, who would not, and until about when.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use domain::LicenseId;
 use proto::conversations::SendMessagesRequest;
-use proto::dispatch::EstimateFinishRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
+use super::estimates::{Estimate, estimate_finish};
 use super::extract::{Json, Query};
 use super::messages::{SendInput, plan_request};
 use crate::auth::Manager;
 use crate::error::Problem;
-use crate::views::{PreviewedMessage, Rejected, examples, find_time};
+use crate::views::{PreviewedMessage, Rejected, examples};
 
-/// When it would be done is a courtesy: the preview does not wait long for it.
-const ESTIMATE_TIMEOUT: Duration = Duration::from_secs(2);
 const DUPLICATE: &str = "duplicate_recipient";
 
 /// What a send would do now.
@@ -62,10 +57,12 @@ pub(crate) async fn preview_messages(
     let (at_once, batch) = (request.send_at.is_none(), request.recipients.len() > 1);
     let answer = app.upstreams.batches.clone().preview_messages(request).await;
     let answer = answer.map_err(|status| Problem::from_upstream(&status))?.into_inner();
-    let estimate =
-        if at_once && answer.segments > 0 { find_estimate(&app, &license, answer.segments, batch).await } else { None };
+    let Estimate { finish_at, held_by } = if at_once && answer.segments > 0 {
+        estimate_finish(&app, &license, answer.segments, batch).await
+    } else {
+        Estimate::default()
+    };
     let rejected = answer.rejected.into_iter().map(Rejected::try_from).collect::<Result<Vec<_>, _>>()?;
-    let Estimate { finish_at, held_by } = estimate.unwrap_or_default();
     Ok(axum::Json(Preview {
         messages: answer.messages.into_iter().map(PreviewedMessage::try_from).collect::<Result<_, _>>()?,
         duplicates: rejected.iter().filter(|rejected| rejected.code == DUPLICATE).count(),
@@ -74,31 +71,4 @@ pub(crate) async fn preview_messages(
         finish_at,
         held_by,
     }))
-}
-
-#[derive(Default)]
-struct Estimate {
-    finish_at: Option<DateTime<Utc>>,
-    held_by: Option<String>,
-}
-
-/// None when the delivery queue cannot be asked: the preview is worth showing without.
-async fn find_estimate(app: &App, license: &LicenseId, segments: u32, batch: bool) -> Option<Estimate> {
-    let request = EstimateFinishRequest { license_id: license.to_string(), segments: segments.into(), batch };
-    let mut dispatch = app.upstreams.dispatch.clone();
-    match tokio::time::timeout(ESTIMATE_TIMEOUT, dispatch.estimate_finish(request)).await {
-        Ok(Ok(answer)) => {
-            let answer = answer.into_inner();
-            let finish_at = find_time(answer.finish_at, "finish_at").ok().flatten();
-            Some(Estimate { finish_at, held_by: answer.held_by })
-        }
-        Ok(Err(status)) => {
-            tracing::warn!(grpc = ?status.code(), "dispatch cannot say when a send would be done");
-            None
-        }
-        Err(_) => {
-            tracing::warn!("dispatch did not say in time when a send would be done");
-            None
-        }
-    }
 }

@@ -75,6 +75,7 @@ async fn only_the_backend_creates_licenses_and_only_admins_change_the_company() 
     let expected = json!({
         "license_id": "acme", "company_name": "Acme", "company_phone": "+12125550100", "messages_number": null,
         "provisioning": null, "next_change_allowed_at": null, "carrier": "twilio", "last_change_error": null,
+        "quiet_hours": null, "registration": null,
     });
     assert_eq!((answer.status, &answer.body), (200, &expected));
     assert_eq!(world.send("PUT", "/v1/settings/company", &manager, &company).await.problem().0, 403);
@@ -120,6 +121,8 @@ async fn every_call_acts_in_the_license_of_the_token_and_in_no_other() {
         ("DELETE", format!("/v1/blocked-numbers/{id}"), json!(null)),
         ("GET", "/v1/search?q=x".to_owned(), json!(null)),
         ("GET", format!("/v1/media/{id}"), json!(null)),
+        ("PUT", "/v1/settings/quiet-hours".to_owned(), json!({"from": "21:00", "until": "08:00"})),
+        ("DELETE", "/v1/settings/quiet-hours".to_owned(), json!(null)),
     ];
     for (method, path, body) in &calls {
         // The service's refusal passes through, with its code.

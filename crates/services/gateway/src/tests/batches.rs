@@ -201,13 +201,46 @@ async fn batches_are_listed_and_shown_with_how_many_messages_are_where() {
 
     world.services.known().sends_to_many.get_batch.answer = Ok(a_batch());
     let answer = world.get(&format!("/v1/batches/{BATCH}")).await;
-    assert_eq!((answer.status, answer.body), (200, batch_json()));
+    let mut expected = batch_json();
+    (expected["finish_at"], expected["held_by"]) = (json!(null), json!(null));
+    assert_eq!((answer.status, answer.body), (200, expected));
     let asked = world.services.known().sends_to_many.get_batch.asked.remove(0);
     assert_eq!((asked.license_id.as_str(), asked.batch_id.as_str()), ("acme", BATCH));
     let none = Fault::not_found("batch_not_found", "None.");
     world.services.known().sends_to_many.get_batch.answer = Err(none);
     assert_eq!(world.get(&format!("/v1/batches/{BATCH}")).await.problem(), (404, "batch_not_found", None));
     assert_eq!(world.get("/v1/batches/7").await.problem(), (422, "invalid_id", Some("batch_id")));
+}
+
+#[tokio::test]
+async fn a_batch_says_when_its_last_message_goes_out_and_is_shown_without_when_dispatch_is_away() {
+    let world = World::start().await;
+    let path = format!("/v1/batches/{BATCH}");
+    let finish =
+        EstimateFinishResponse { finish_at: Some(to_timestamp(a_time())), held_by: Some("quiet_hours".to_owned()) };
+    world.services.known().batch_estimate.answer = Ok(finish);
+    let shown = async |counts: &[(&str, u32)]| {
+        let count =
+            |(status, messages): &(&str, u32)| StatusCount { status: (*status).to_owned(), messages: *messages };
+        let batch = Batch { counts: counts.iter().map(count).collect(), ..a_batch() };
+        world.services.known().sends_to_many.get_batch.answer = Ok(batch);
+        let answer = world.get(&path).await;
+        assert_eq!(answer.status, 200);
+        (answer.body["finish_at"].clone(), answer.body["held_by"].clone())
+    };
+    let said = (json!("2026-03-02T15:00:00Z"), json!("quiet_hours"));
+    assert_eq!(shown(&[("delivered", 7), ("queued", 3)]).await, said);
+    assert_eq!(shown(&[("delivered", 9), ("unknown", 1)]).await, said);
+    let asked = std::mem::take(&mut world.services.known().batch_estimate.asked);
+    assert_eq!((asked[0].license_id.as_str(), asked[0].batch_id.as_str()), ("acme", BATCH));
+    // Nothing waits: there is nothing to ask.
+    let nothing = (json!(null), json!(null));
+    assert_eq!(shown(&[("delivered", 7), ("failed", 1), ("sending", 2), ("queued", 0)]).await, nothing);
+    assert!(world.services.known().batch_estimate.asked.is_empty());
+
+    world.services.state().dispatch_away.store(true, Ordering::SeqCst);
+    assert_eq!(shown(&[("queued", 10)]).await, nothing);
+    assert_eq!(world.services.known().batch_estimate.asked.len(), 1);
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ async fn the_api_describes_itself_and_its_page_needs_no_internet() {
         "/v1/licenses/{license_id}",
         "/v1/settings",
         "/v1/settings/company",
+        "/v1/settings/quiet-hours",
+        "/v1/licenses/{license_id}/registration",
         "/v1/people",
         "/v1/people/{person_id}",
         "/v1/messages",

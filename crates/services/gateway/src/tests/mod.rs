@@ -14,6 +14,7 @@ mod number;
 mod reading;
 mod scheduled;
 mod searching;
+mod sending;
 mod services;
 mod sse;
 mod strangers;

@@ -81,6 +81,7 @@ async fn settings_show_the_messages_number_and_how_its_purchase_goes() {
             "next_attempt_at": "2026-03-02T15:00:00Z"},
         "next_change_allowed_at": "2026-03-02T15:00:00Z", "carrier": "telnyx",
         "last_change_error": {"code": "number_taken", "occurred_at": "2026-03-02T15:00:00Z"},
+        "quiet_hours": null, "registration": null,
     });
     assert_eq!(world.get("/v1/settings").await.body, expected);
 }

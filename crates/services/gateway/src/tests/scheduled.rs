@@ -38,7 +38,8 @@ fn waiting_json() -> Value {
         "scheduled_id": SCHEDULED, "manager": {"id": "m-1", "name": "Mia Manager"},
         "recipients": [{"person_id": "t-1"}], "recipient_count": 1, "body": "Dear {{person.name}}",
         "media_urls": ["https://example.com/a.png"], "send_at": "2026-03-02T15:00:00Z",
-        "created_at": "2026-03-02T15:00:00Z", "status": "waiting", "ended_at": null, "batch_id": null,
+        "created_at": "2026-03-02T15:00:00Z", "status": "waiting",
+        "waiting": {"reason": "scheduled", "until": "2026-03-02T15:00:00Z"}, "ended_at": null, "batch_id": null,
         "message_id": null, "rejected": [], "rejected_count": 0,
     })
 }
@@ -66,6 +67,7 @@ fn ended_json() -> Value {
     let mut expected = waiting_json();
     for (name, value) in [
         ("status", json!("sent")),
+        ("waiting", json!(null)),
         ("body", json!(null)),
         ("ended_at", json!("2026-03-02T15:00:00Z")),
         ("batch_id", json!(BATCH)),

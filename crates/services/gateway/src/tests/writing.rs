@@ -62,6 +62,32 @@ async fn a_send_carries_the_managers_id_and_name_and_says_what_was_accepted_and_
 }
 
 #[tokio::test]
+async fn a_message_that_came_to_nothing_is_sent_again_in_the_name_of_who_asks() {
+    const AGAIN: &str = "01900000-0000-7000-8000-000000000002";
+    let world = World::start().await;
+    let mut failed = a_message("acme", MESSAGE);
+    failed.status = "failed".to_owned();
+    world.services.known().messages.insert(("acme".to_owned(), MESSAGE.to_owned()), failed);
+    world.services.known().messages.insert(("acme".to_owned(), AGAIN.to_owned()), a_message("acme", AGAIN));
+    world.services.known().send_answer =
+        SendMessagesResponse { messages: vec![a_message("acme", AGAIN)], ..Default::default() };
+    let again = async |id: &str| {
+        let path = format!("/v1/messages/{id}/send-again");
+        read(world.request("POST", &path, &token(Token::default()))).await
+    };
+    let answer = again(MESSAGE).await;
+    assert_eq!((answer.status, &answer.body["messages"][0]["message_id"]), (202, &json!(AGAIN)));
+    let asked = world.services.known().sent_again.remove(0);
+    let manager = asked.manager.unwrap();
+    assert_eq!((manager.id.as_str(), manager.name.as_str()), ("m-1", "Mia Manager"));
+    assert_eq!(again(AGAIN).await.problem(), (409, "message_may_arrive", None));
+    assert_eq!(again("01900000-0000-7000-8000-00000000000f").await.problem(), (404, "message_not_found", None));
+    world.services.known().send_answer =
+        SendMessagesResponse { rejected: vec![rejection("t-1", "recipient_opted_out")], ..Default::default() };
+    assert_eq!(again(MESSAGE).await.problem(), (409, "recipient_opted_out", None));
+}
+
+#[tokio::test]
 async fn a_send_of_which_nothing_was_accepted_is_an_error_with_the_reasons() {
     let world = World::start().await;
     let one = text_to(&json!([{"person_id": "t-1"}]));

@@ -45,6 +45,18 @@ pub(crate) struct Batch {
     canceled_by: Option<Manager>,
 }
 
+/// A batch, and until about when the rest of it goes out.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!(examples::batch_detail()))]
+pub(crate) struct BatchDetail {
+    #[serde(flatten)]
+    pub(crate) batch: Batch,
+    /// About when its last waiting message goes out. Null when none waits, and when nobody can say.
+    pub(crate) finish_at: Option<DateTime<Utc>>,
+    /// What holds the license's texts up now, as in `waiting` of a message. Null: nothing but the pace, or nobody can say.
+    pub(crate) held_by: Option<String>,
+}
+
 /// Batches, newest first.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!(examples::page(&examples::batch())))]
@@ -52,6 +64,13 @@ pub(crate) struct BatchPage {
     items: Vec<Batch>,
     /// Null: this was the last page.
     next_cursor: Option<String>,
+}
+
+impl Batch {
+    /// Some of its messages stand in the delivery queue.
+    pub(crate) fn waits(&self) -> bool {
+        ["queued", "unknown"].iter().any(|status| self.counts.get(*status).is_some_and(|messages| *messages > 0))
+    }
 }
 
 impl TryFrom<conversations::PreviewedMessage> for PreviewedMessage {

@@ -26,6 +26,7 @@ pub(crate) struct Message {
     pub(super) manager: Option<Manager>,
     /// Inbound: `received`. Outbound: `queued`, `sending`, `sent`, `delivered`, `undelivered`, `failed`, `canceled`
     /// or `unknown`: nobody knows yet whether the carrier took it. It never goes backwards.
+    /// An unknown message with the error `not_confirmed` stays so: it may have arrived, and a manager may send it again.
     pub(crate) status: String,
     /// Why it failed.
     pub(super) error: Option<MessageError>,
@@ -36,6 +37,9 @@ pub(crate) struct Message {
     /// Set when it went to many.
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_id: Option<String>,
+    /// The message that took its place, when somebody sent it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_again_as: Option<String>,
 }
 
 /// A manager as they were when they did it.
@@ -52,7 +56,7 @@ pub(crate) struct Manager {
 pub(crate) struct MessageError {
     /// Stable; for programs: `cannot_receive_sms` (a landline or the like), `invalid_recipient`, `recipient_opted_out`,
     /// `not_reachable`, `filtered`, `region_not_allowed`, `number_not_ready`, `account_problem`, `message_too_long`,
-    /// `rejected_by_carrier`. There may be more in future.
+    /// `rejected_by_carrier`, `expired`, `not_confirmed`. There may be more in future.
     code: String,
     /// A sentence for people.
     pub(super) detail: String,
@@ -159,6 +163,7 @@ impl TryFrom<conversations::Message> for Message {
             sent_at: find_time(message.sent_at, "sent_at")?,
             delivered_at: find_time(message.delivered_at, "delivered_at")?,
             batch_id: message.batch_id,
+            sent_again_as: message.sent_again_as,
         })
     }
 }

@@ -52,8 +52,12 @@ fn queued_message() -> Value {
 
 pub(crate) fn waiting_message() -> Value {
     let mut message = queued_message();
-    message["waiting"] = json!({"reason": "pace", "until": "2026-03-02T15:00:30Z"});
+    message["waiting"] = waiting();
     message
+}
+
+pub(crate) fn waiting() -> Value {
+    json!({"reason": "pace", "until": "2026-03-02T15:00:30Z"})
 }
 
 pub(crate) fn medium() -> Value {
@@ -106,12 +110,20 @@ pub(crate) fn batch() -> Value {
     })
 }
 
+pub(crate) fn batch_detail() -> Value {
+    let mut batch = batch();
+    batch["finish_at"] = "2026-03-02T15:00:04Z".into();
+    batch["held_by"] = Value::Null;
+    batch
+}
+
 pub(crate) fn scheduled_send() -> Value {
     json!({
         "scheduled_id": SCHEDULED, "manager": mia(), "recipients": [{"person_id": "t-1"}], "recipient_count": 1,
         "body": "Dear {{person.first_name}}, the rent is due tomorrow.", "media_urls": [],
-        "send_at": "2026-03-30T14:00:00Z", "created_at": "2026-03-02T15:00:00Z", "status": "waiting", "ended_at": null,
-        "batch_id": null, "message_id": null, "rejected": [], "rejected_count": 0,
+        "send_at": "2026-03-30T14:00:00Z", "created_at": "2026-03-02T15:00:00Z", "status": "waiting",
+        "waiting": {"reason": "scheduled", "until": "2026-03-30T14:00:00Z"}, "ended_at": null, "batch_id": null,
+        "message_id": null, "rejected": [], "rejected_count": 0,
     })
 }
 

@@ -15,8 +15,9 @@ mod scheduled;
 mod search;
 mod settings;
 mod unmatched;
+mod waiting;
 
-pub(crate) use batches::{Batch, BatchPage, PreviewedMessage};
+pub(crate) use batches::{Batch, BatchDetail, BatchPage, PreviewedMessage};
 pub(crate) use calls::{Call, CallPage};
 pub(crate) use consent::{Consent, ConversationEvent, ConversationEventPage};
 pub(crate) use conversations::{Conversation, ConversationPage, DeletionReceipt, Message, MessagePage};
@@ -28,6 +29,7 @@ pub(crate) use scheduled::{ScheduledPage, ScheduledSend};
 pub(crate) use search::SearchPage;
 pub(crate) use settings::{Candidate, Settings};
 pub(crate) use unmatched::{BlockedNumber, BlockedNumberPage, Tied, UnmatchedPage};
+pub(crate) use waiting::Waiting;
 
 use chassis::Fault;
 use chrono::{DateTime, Utc};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::conversations::Manager;
-use super::{BrokenAnswer, RecipientView, Rejected, examples, find_time, text, time};
+use super::{BrokenAnswer, RecipientView, Rejected, Waiting, examples, find_time, text, time};
 
 /// A send that is kept until its time. Then it is decided anew who gets it.
 #[derive(Serialize, ToSchema)]
@@ -25,6 +25,8 @@ pub(crate) struct ScheduledSend {
     created_at: DateTime<Utc>,
     /// `waiting`, `sent` (also when nobody got it in the end) or `canceled`.
     status: String,
+    /// `scheduled` until its time. Null once it has ended: why its messages wait stands at them.
+    waiting: Option<Waiting>,
     ended_at: Option<DateTime<Utc>>,
     /// What became of it, if it went to several.
     batch_id: Option<String>,
@@ -48,6 +50,8 @@ impl TryFrom<conversations::ScheduledSend> for ScheduledSend {
     type Error = BrokenAnswer;
 
     fn try_from(send: conversations::ScheduledSend) -> Result<Self, BrokenAnswer> {
+        let send_at = time(send.send_at, "send_at")?;
+        let waits = send.status == "waiting";
         Ok(Self {
             scheduled_id: send.scheduled_id,
             manager: send.manager.ok_or(BrokenAnswer("manager"))?.into(),
@@ -55,9 +59,10 @@ impl TryFrom<conversations::ScheduledSend> for ScheduledSend {
             recipient_count: send.recipient_count,
             body: text(send.body),
             media_urls: send.media_urls,
-            send_at: time(send.send_at, "send_at")?,
+            send_at,
             created_at: time(send.created_at, "created_at")?,
             status: send.status,
+            waiting: waits.then(|| Waiting { reason: "scheduled".to_owned(), until: Some(send_at) }),
             ended_at: find_time(send.ended_at, "ended_at")?,
             batch_id: send.batch_id,
             message_id: send.message_id,

@@ -13,7 +13,8 @@ use super::{BrokenAnswer, find_time, time};
     "license_id": "acme", "company_name": "Acme Homes", "company_phone": "+12125550199",
     "messages_number": {"number": "+12125550100", "carrier": "twilio", "assigned_at": "2026-03-02T15:00:00Z"},
     "provisioning": null, "next_change_allowed_at": "2026-04-02T15:00:00Z", "carrier": "twilio",
-    "last_change_error": null,
+    "last_change_error": null, "quiet_hours": {"from": "21:00", "until": "08:00"},
+    "registration": {"campaign": "CJ1X4ZK", "brand": "BQ7T2M9"},
 }))]
 pub(crate) struct Settings {
     license_id: String,
@@ -31,6 +32,28 @@ pub(crate) struct Settings {
     /// Why the last change that was answered before its end came to nothing. Null when it did not, and once another
     /// one begins.
     last_change_error: Option<ChangeError>,
+    /// Hours in which batches wait. Null: they go at any time.
+    quiet_hours: Option<QuietHours>,
+    /// Under what it is registered with the carriers' networks. Null: nothing was said.
+    registration: Option<Registration>,
+}
+
+/// Hours in which batches wait, in the time of each recipient's area code.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QuietHours {
+    /// `00:00` to `23:59`.
+    from: String,
+    /// Exclusive. Before `from`: over midnight.
+    until: String,
+}
+
+/// Under what a license is registered with the carriers' networks. Licenses with the same one share its limits.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Registration {
+    /// Null: one of its own.
+    campaign: Option<String>,
+    /// Null: one of its own.
+    brand: Option<String>,
 }
 
 /// Why a change of the number came to nothing. The old number stayed.
@@ -92,8 +115,33 @@ impl TryFrom<numbers::Settings> for Settings {
             next_change_allowed_at: find_time(settings.next_change_allowed_at, "next_change_allowed_at")?,
             carrier: settings.carrier,
             last_change_error: settings.last_change_error.map(TryFrom::try_from).transpose()?,
+            quiet_hours: settings.quiet_hours.map(TryFrom::try_from).transpose()?,
+            registration: Registration::find(settings.campaign, settings.brand),
         })
     }
+}
+
+impl Registration {
+    /// None when neither was said.
+    fn find(campaign: Option<String>, brand: Option<String>) -> Option<Self> {
+        (campaign.is_some() || brand.is_some()).then_some(Self { campaign, brand })
+    }
+}
+
+impl TryFrom<numbers::QuietHours> for QuietHours {
+    type Error = BrokenAnswer;
+
+    fn try_from(hours: numbers::QuietHours) -> Result<Self, BrokenAnswer> {
+        Ok(Self { from: time_of_day(hours.from_minute)?, until: time_of_day(hours.until_minute)? })
+    }
+}
+
+/// Minutes after midnight as `21:00`.
+fn time_of_day(minute: u32) -> Result<String, BrokenAnswer> {
+    if minute >= 24 * 60 {
+        return Err(BrokenAnswer("quiet_hours"));
+    }
+    Ok(format!("{:02}:{:02}", minute / 60, minute % 60))
 }
 
 impl TryFrom<numbers::ChangeError> for ChangeError {

@@ -22,6 +22,7 @@ use crate::error::WebhookError;
 use crate::model::{Forwarding, Identified, message_received, receipt_received};
 use crate::public_url::PublicUrl;
 use crate::record::Recorder;
+use crate::resumed::TurnedAway;
 use crate::routes::Routes;
 
 /// Carriers' webhooks have a few KiB: 1,600 characters, ten media addresses and the places of both numbers.
@@ -100,6 +101,7 @@ pub(crate) struct Receiver {
     pub(crate) routes: Routes,
     pub(crate) forwarding: Forwarding,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) turned_away: Arc<TurnedAway>,
     pub(crate) clock: Clock,
     pub(crate) lifecycle: Lifecycle,
 }
@@ -111,13 +113,16 @@ impl Receiver {
         let carrier = account.webhooks.name().as_str();
         let span = tracing::info_span!(parent: None, "webhook", carrier, kind = kind.as_str(), result = field::Empty);
         let read = self.read(kind, request).await;
-        let lifecycle = self.lifecycle.clone();
+        let (lifecycle, receiver) = (self.lifecycle.clone(), self.clone());
         let rest = async move {
             let outcome = match read {
-                Ok(delivery) => self.take(&account, kind, &delivery).await,
+                Ok(delivery) => receiver.take(&account, kind, &delivery).await,
                 Err(error) => Err(error),
             };
             count(carrier, kind, &outcome, started);
+            if outcome.as_ref().is_err_and(WebhookError::is_outage) {
+                receiver.note_turned_away(kind);
+            }
             match outcome {
                 // Exactly 200: Telnyx takes nothing else (CARRIERS §4).
                 Ok((_, WebhookAnswer { content_type, body })) => {
@@ -129,8 +134,16 @@ impl Receiver {
         let answered = span.in_scope(|| lifecycle.spawn_tracked(rest)).await;
         answered.unwrap_or_else(|error| {
             tracing::error!(parent: &span, %error, "a webhook was not handled");
+            self.note_turned_away(kind);
             problem(&Fault::internal())
         })
+    }
+
+    /// Carriers can be asked for texts, and for nothing else.
+    fn note_turned_away(&self, kind: Kind) {
+        if matches!(kind, Kind::Message) {
+            self.turned_away.note();
+        }
     }
 
     async fn read(&self, kind: Kind, request: Request) -> Result<Delivery, WebhookError> {

@@ -1,7 +1,4 @@
 //! Texts and their receipts.
-//!
-//! Texts keep every character (rule 14), with one exception: U+0000, which no text message can hold and PostgreSQL
-//! cannot store, becomes U+FFFD here, once, so that it stops no consumer.
 
 use carriers::{InboundMessage, MalformedWebhook, Receipt, ReceiptStatus};
 use chrono::{DateTime, Utc};
@@ -16,23 +13,18 @@ pub(crate) fn message_received(
     message: InboundMessage,
     now: DateTime<Utc>,
 ) -> Result<Identified<MessageReceived>, MalformedWebhook> {
-    check_carrier_id(&message.carrier_message_id, "carrier_message_id")?;
-    let media = message
-        .media
-        .into_iter()
-        .map(|item| Media { url: item.url.into(), content_type: without_nul(item.content_type) });
-    Ok(Identified {
-        event_id: format!("{carrier}:{}", message.carrier_message_id),
-        event: MessageReceived {
-            carrier: carrier.to_string(),
-            carrier_message_id: message.carrier_message_id,
-            from: message.from.as_str().to_owned(),
-            to: message.to.as_str().to_owned(),
-            body: without_nul(message.body),
-            media: media.collect(),
-            received_at: Some(proto::to_timestamp(now)),
-        },
-    })
+    let media = message.media.into_iter().map(|item| Media { url: item.url.into(), content_type: item.content_type });
+    let received = MessageReceived {
+        carrier: carrier.to_string(),
+        carrier_message_id: message.carrier_message_id,
+        from: message.from.as_str().to_owned(),
+        to: message.to.as_str().to_owned(),
+        body: message.body,
+        media: media.collect(),
+        received_at: Some(proto::to_timestamp(now)),
+    };
+    let (event_id, event) = received.identify().map_err(|_| MalformedWebhook::InvalidField("carrier_message_id"))?;
+    Ok(Identified { event_id, event })
 }
 
 /// `ingest.receipt.received.v1`, with id `<carrier>:<carrier's message id>:<status>`.
@@ -52,7 +44,11 @@ pub(crate) fn receipt_received(
             carrier_message_id: receipt.carrier_message_id,
             message_id: receipt.message_id.to_string(),
             status: status.to_string(),
-            error: receipt.error.map(|refusal| Error { code: refusal.code.to_owned(), detail: refusal.detail }),
+            error: receipt.error.map(|refusal| Error {
+                code: refusal.code.to_owned(),
+                detail: refusal.detail,
+                limit: refusal.limit.map(|limit| limit.to_string()),
+            }),
             received_at: Some(proto::to_timestamp(now)),
         },
     })
@@ -70,14 +66,10 @@ fn message_status(status: ReceiptStatus) -> MessageStatus {
     }
 }
 
-fn without_nul(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
-}
-
 #[cfg(test)]
 mod tests {
-    use carriers::InboundMedia;
-    use domain::{Id, PhoneNumber};
+    use carriers::{InboundMedia, Refusal};
+    use domain::{Id, PhoneNumber, SendingLimit};
 
     use super::*;
 
@@ -101,21 +93,15 @@ mod tests {
     }
 
     #[test]
-    fn message_texts_keep_every_character() {
-        for text in ["", " both ends ", "a\r\nb\tc\u{1}", "«ünï» 日本 😀 🏳️‍🌈 e\u{301}", "\u{feff}\u{202e}x\u{200d}"]
-        {
-            assert_eq!(received(message(text)).unwrap().event.body, text);
-        }
-    }
-
-    #[test]
-    fn a_nul_that_postgresql_cannot_store_becomes_a_replacement_character() {
-        let mut message = message("a\0b\0");
+    fn a_text_is_told_with_all_that_came_with_it() {
+        let mut message = message(" «ünï» 日本 😀\r\n");
         let url = url::Url::parse("https://api.twilio.com/Media/ME1").unwrap();
-        message.media = vec![InboundMedia { url, content_type: "image/\0png".to_owned() }];
+        message.media = vec![InboundMedia { url, content_type: "image/png".to_owned() }];
         let event = received(message).unwrap().event;
-        assert_eq!(event.body, "a\u{fffd}b\u{fffd}");
-        assert_eq!(event.media[0].content_type, "image/\u{fffd}png");
+        assert_eq!(event.body, " «ünï» 日本 😀\r\n");
+        assert_eq!((event.from.as_str(), event.to.as_str()), ("+14155550123", "+16465550111"));
+        assert_eq!(event.media[0].url, "https://api.twilio.com/Media/ME1");
+        assert_eq!(event.media[0].content_type, "image/png");
     }
 
     #[test]
@@ -143,10 +129,25 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_could_not_stand_in_a_header_is_refused() {
-        for id in ["", "SM1\r\nNats-Rollup: all", "SM 1", "SMé", &"S".repeat(129)] {
-            let message = InboundMessage { carrier_message_id: id.to_owned(), ..message("x") };
-            assert_eq!(received(message).unwrap_err(), MalformedWebhook::InvalidField("carrier_message_id"), "{id:?}");
+    fn a_receipt_says_which_limit_was_reached() {
+        for (limit, word) in [
+            (None, None),
+            (Some(SendingLimit::Sender), Some("sender")),
+            (Some(SendingLimit::Campaign), Some("campaign")),
+            (Some(SendingLimit::NetworkDay), Some("network_day")),
+            (Some(SendingLimit::BrandDay), Some("brand_day")),
+        ] {
+            let error =
+                Some(Refusal { code: "rejected_by_carrier", detail: "No.".to_owned(), carrier_code: None, limit });
+            let receipt = Receipt { error, ..receipt(ReceiptStatus::Failed) };
+            let event = receipt_received(CarrierName::Twilio, receipt, DateTime::UNIX_EPOCH).unwrap().event;
+            assert_eq!(event.error.unwrap().limit.as_deref(), word);
         }
+    }
+
+    #[test]
+    fn an_id_that_could_not_stand_in_a_header_is_refused() {
+        let message = InboundMessage { carrier_message_id: "SM1\r\nNats-Rollup: all".to_owned(), ..message("x") };
+        assert_eq!(received(message).unwrap_err(), MalformedWebhook::InvalidField("carrier_message_id"));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use proto::ingest::MessageReceived;
+use proto::ingest::{MessageReceived, ReceivingResumed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -84,6 +84,44 @@ async fn nats_down_makes_ingest_answer_503_within_5_s_and_it_recovers_by_itself(
         service.list_stored::<MessageReceived>().await.into_iter().map(|stored| stored.event.body).collect();
     assert!(bodies.contains(&"first".to_owned()) && bodies.contains(&"after".to_owned()), "{bodies:?}");
     assert!(!bodies.contains(&"forged".to_owned()), "{bodies:?}");
+    service.stop().await;
+}
+
+/// Waits until it was told so often that texts are taken again.
+async fn until_told(service: &Service, times: usize) {
+    testkit::eventually("news that texts are taken again", async || {
+        let told = service.list_stored::<ReceivingResumed>().await.len();
+        if told == times { Ok(()) } else { Err(told) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_its_start_and_after_a_text_that_was_answered_503_ingest_says_that_texts_are_taken_again() {
+    let (relay, nats) = Relay::start(testkit::nats()).await;
+    let mut settings = settings(nats);
+    settings.webhooks.resumed_every_s = 0;
+    relay.mend();
+    let service = Service::start_with(settings).await;
+    service.until_ready().await;
+    until_told(&service, 1).await;
+    assert_eq!(service.send(&Webhook::message("SM1", "taken")).await.0, 200);
+
+    // What is turned away for other reasons, and what carriers cannot be asked for, is no text that is missed.
+    let forged = Webhook { signature: None, ..Webhook::message("SM2", "forged") };
+    assert_eq!(service.send(&forged).await.0, 403);
+    relay.cut();
+    let mid = domain::Id::<domain::Message>::new().to_string();
+    assert_eq!(service.send(&Webhook::receipt(&mid, &[("MessageStatus", "sent")])).await.0, 503);
+    relay.mend();
+    service.until_ready().await;
+    assert_eq!(service.send(&Webhook::message("SM3", "taken")).await.0, 200);
+    until_told(&service, 1).await;
+
+    relay.cut();
+    assert_eq!(service.send(&Webhook::message("SM4", "turned away")).await.0, 503);
+    relay.mend();
+    until_told(&service, 2).await;
     service.stop().await;
 }
 

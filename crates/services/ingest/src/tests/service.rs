@@ -10,7 +10,7 @@ use carriers::twilio::signature;
 use chassis::Lifecycle;
 use chassis::Secret;
 use proto::Event;
-use proto::ingest::CallUpdated;
+use proto::ingest::{CallUpdated, MessageReceived, ReceiptReceived};
 use proto::numbers::Route;
 use url::form_urlencoded;
 
@@ -170,8 +170,11 @@ impl Service {
         stored
     }
 
-    pub(super) async fn count_stored(&self) -> u64 {
-        self.stream().await.info().await.unwrap().state.messages
+    /// Events of what carriers said.
+    pub(super) async fn count_stored(&self) -> usize {
+        self.list_stored::<MessageReceived>().await.len()
+            + self.list_stored::<ReceiptReceived>().await.len()
+            + self.list_stored::<CallUpdated>().await.len()
     }
 }
 

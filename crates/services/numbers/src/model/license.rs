@@ -5,6 +5,7 @@ use domain::{Candidate, CarrierName, CompanyName, Id, LicenseId, PhoneNumber};
 use proto::to_timestamp;
 
 use super::acquisition::Step;
+use super::sending::{Registration, Sending};
 use super::setback::Setback;
 use crate::error::Error;
 
@@ -84,6 +85,7 @@ pub(crate) struct LicenseSettings {
     pub(crate) carrier: CarrierName,
     /// Why the last Save came to nothing; absent when it did not, and once another one begins.
     pub(crate) change_error: Option<ChangeError>,
+    pub(crate) sending: Sending,
 }
 
 /// Why a Save came to nothing.
@@ -114,6 +116,7 @@ pub(crate) struct Provisioning {
 
 impl From<LicenseSettings> for proto::numbers::Settings {
     fn from(settings: LicenseSettings) -> Self {
+        let Sending { quiet_hours, registration: Registration { campaign, brand } } = settings.sending;
         Self {
             license_id: settings.license_id.to_string(),
             company_name: settings.company.name.as_str().to_owned(),
@@ -135,6 +138,9 @@ impl From<LicenseSettings> for proto::numbers::Settings {
                 code: error.setback.as_str().to_owned(),
                 occurred_at: Some(to_timestamp(error.occurred_at)),
             }),
+            quiet_hours: quiet_hours.map(Into::into),
+            campaign: campaign.map(|name| name.as_str().to_owned()),
+            brand: brand.map(|name| name.as_str().to_owned()),
         }
     }
 }

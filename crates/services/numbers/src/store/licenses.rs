@@ -5,6 +5,7 @@ use domain::{CarrierName, LicenseId, PhoneNumber};
 use sqlx::{PgConnection, PgTransaction};
 
 use super::routes::mark_stale;
+use super::sending::SendingRow;
 use super::{
     Store, is_ours, lock_number, read_attempts, read_carrier, read_company_name, read_number, read_setback,
     read_version,
@@ -175,6 +176,7 @@ pub(super) async fn find_settings(
 ) -> Result<Option<LicenseSettings>, StoreError> {
     let row = sqlx::query!(
         r#"select l.company_name, l.company_phone, l.carrier, l.last_changed_at, l.change_error, l.change_error_at,
+                  l.quiet_from, l.quiet_until, l.campaign, l.brand,
                   m.number as "number?", m.carrier as "number_carrier?", m.assigned_at as "assigned_at?",
                   a.step as "step?", a.attempts as "attempts?", a.last_error as "last_error?",
                   a.next_attempt_at as "next_attempt_at?"
@@ -211,6 +213,12 @@ pub(super) async fn find_settings(
         (Some(setback), Some(occurred_at)) => Some(ChangeError { setback: read_setback(&setback)?, occurred_at }),
         _ => None,
     };
+    let sending = SendingRow {
+        quiet_from: row.quiet_from,
+        quiet_until: row.quiet_until,
+        campaign: row.campaign,
+        brand: row.brand,
+    };
     Ok(Some(LicenseSettings {
         license_id: license_id.clone(),
         company,
@@ -219,5 +227,6 @@ pub(super) async fn find_settings(
         next_change_allowed_at: next_change_allowed_at(row.last_changed_at, now),
         carrier: read_carrier(&row.carrier)?,
         change_error,
+        sending: sending.read()?,
     }))
 }

@@ -1,4 +1,4 @@
-//! The only SQL of this service. [`licenses`] and [`changes`] serve the requests, [`acquisitions`] the saga,
+//! The only SQL of this service. [`licenses`], [`changes`] and [`sending`] serve the requests, [`acquisitions`] the saga,
 //! [`releases`], [`routes`] and [`audit`] the loops of the same names.
 //!
 //! It decides nothing. What is stored is read back into the types of the domain; a value that does not fit is an
@@ -12,6 +12,7 @@ mod changes;
 mod licenses;
 mod releases;
 mod routes;
+mod sending;
 
 use chrono::{DateTime, Utc};
 use domain::{CarrierName, CompanyName, LicenseId, PhoneNumber};

@@ -9,6 +9,7 @@ mod faults;
 mod kills;
 mod releases;
 mod routes;
+mod sending;
 mod service;
 mod wire;
 pub(crate) mod world;

@@ -6,7 +6,8 @@ use chassis::{Fault, Secret};
 use proto::numbers::numbers_service_client::NumbersServiceClient;
 use proto::numbers::{
     AuditNumbersRequest, Candidate, GenerateCandidateRequest, GetSettingsRequest, MessagesNumber, PutLicenseRequest,
-    Route, SaveNumberRequest, SaveNumberResponse, Settings as LicenseSettings,
+    PutQuietHoursRequest, PutRegistrationRequest, QuietHours, Route, SaveNumberRequest, SaveNumberResponse,
+    Settings as LicenseSettings,
 };
 use testkit::{Database, Simulator};
 use tonic::transport::Channel;
@@ -244,6 +245,23 @@ async fn an_area_code_that_cannot_be_searched_gets_a_refusal_that_says_which() {
         assert!(area_code.len() < 3 || refused.detail.contains(area_code), "{}", refused.detail);
     }
     assert_eq!(service.save("acme", "no-id").await.unwrap_err().code, "candidate_not_found");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn how_a_license_sends_is_set_and_shown() {
+    let service = Running::start().await;
+    service.put("acme", None, true).await.unwrap();
+    let quiet_hours = Some(QuietHours { from_minute: 1260, until_minute: 480 });
+    let request = PutQuietHoursRequest { license_id: "acme".to_owned(), quiet_hours };
+    let answer = service.client.clone().put_quiet_hours(request).await.unwrap().into_inner();
+    assert_eq!(answer.quiet_hours, quiet_hours);
+    let (campaign, brand) = (Some("C1".to_owned()), Some("B1".to_owned()));
+    let request = PutRegistrationRequest { license_id: "acme".to_owned(), campaign, brand };
+    let answer = service.client.clone().put_registration(request).await.unwrap().into_inner();
+    assert_eq!((answer.campaign.as_deref(), answer.brand.as_deref()), (Some("C1"), Some("B1")));
+    let settings = service.get("acme").await.unwrap();
+    assert_eq!((settings.quiet_hours, settings.campaign, settings.brand), (quiet_hours, answer.campaign, answer.brand));
     service.stop().await;
 }
 

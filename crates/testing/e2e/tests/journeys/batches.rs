@@ -55,7 +55,11 @@ async fn a_batch_goes_out_as_separate_messages_as_its_preview_says_and_shows_its
         .await
         .unwrap();
     let shown = world.noah.get(&format!("/v1/batches/{batch}")).await.unwrap();
-    assert_eq!(shown, done.data, "the feed and the call show the same");
+    let mut told = done.data;
+    for only_here in ["finish_at", "held_by"] {
+        told[only_here] = Value::Null;
+    }
+    assert_eq!(shown, told, "the feed and the call show the same");
     for n in [0, 1, 2, 3, 4, 40] {
         let inbox = world.phones.inbox(&phone(n)).await.unwrap();
         assert_eq!(inbox.len(), 1, "one message a distinct number: {inbox:?}");

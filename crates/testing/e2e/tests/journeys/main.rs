@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a journey stops at the first surprise")]
 
+mod adapters;
 mod architecture;
+mod backfill;
 mod batches;
 mod calls;
 mod consent;
 mod deletion;
+mod finding_out;
 mod kills;
 mod lines;
 mod live;

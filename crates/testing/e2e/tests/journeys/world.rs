@@ -66,6 +66,11 @@ impl World {
 
     /// The same, with a number at this carrier.
     pub async fn start_at(carrier: CarrierName, replicas: usize, people: usize) -> Self {
+        Self::start_with(carrier, replicas, people, &[]).await
+    }
+
+    /// The same, with further settings of the services.
+    pub async fn start_with(carrier: CarrierName, replicas: usize, people: usize, more: &[(&str, &str)]) -> Self {
         super::secrecy::capture_logs();
         let database_url = testkit::engine("LEASELINE_TEST_DATABASE_URL");
         let nats_url = testkit::engine("LEASELINE_TEST_NATS_URL");
@@ -80,12 +85,18 @@ impl World {
             ("LEASELINE_TWILIO_REQUEST_TIMEOUT_MS", "1000"),
             ("LEASELINE_TELNYX_REQUEST_TIMEOUT_MS", "1000"),
             ("LEASELINE_LOOKUP_TIMEOUT_MS", "1000"),
+            ("LEASELINE_INQUIRIES_CONFIRM_WITHIN_S", "12"),
+            ("LEASELINE_INQUIRIES_RECEIPTS_AFTER_S", "5"),
         ];
         let options = Options {
             database_prefix: format!("journey_{id}_"),
             namespace: format!("j{id}"),
             replicas,
-            settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            settings: settings
+                .iter()
+                .chain(more)
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             receipt_delay: Duration::from_millis(20),
             ..Options::new(&postgres.through(&database_url), &nats.through(&nats_url), &signer)
         };

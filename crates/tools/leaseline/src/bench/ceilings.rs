@@ -72,6 +72,7 @@ pub(super) async fn of_outbound(world: &World) -> Result<Ceilings> {
     let events = list_texts(&world.licenses, "out-ceil", COUNT).map(|text| {
         let event = conversations::MessageQueued {
             batch_id: None,
+            follows: None,
             license_id: "bench-212".to_owned(),
             message_id: Uuid::now_v7().to_string(),
             conversation_id: Uuid::now_v7().to_string(),

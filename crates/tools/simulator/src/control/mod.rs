@@ -34,6 +34,7 @@ pub(crate) fn router() -> Router<Arc<Simulator>> {
         .route("/_sim/phones/{number}/inbox", get(phones::inbox))
         .route("/_sim/numbers", get(show::numbers))
         .route("/_sim/numbers/{number}", delete(lose_number))
+        .route("/_sim/numbers/{number}/sent", get(show::sent))
         .route("/_sim/faults", put(set_faults).get(show_faults).delete(clear_faults))
         .route("/_sim/requests", get(show::requests))
         .route("/_sim/counts", get(counts))

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::Shared;
 use crate::fields::Fields;
+use crate::history::Direction;
 use crate::numbers::Settings;
+
+/// The most messages that one look at a number shows.
+const MAX_SENT: usize = 10_000;
 
 /// Newest first, both carriers in the same words: for a number of Telnyx the addresses are those of its profile and its
 /// application, and its name is its customer reference.
@@ -36,6 +40,28 @@ pub(super) async fn numbers(State(simulator): Shared) -> Json<Value> {
         })
         .collect();
     Json(json!({ "numbers": numbers }))
+}
+
+/// What was accepted from a number, oldest first, with the time of the acceptance: for measuring its pace.
+pub(super) async fn sent(State(simulator): Shared, Path(number): Path<String>) -> Json<Value> {
+    let world = simulator.world();
+    let mut messages: Vec<Value> = world
+        .history
+        .list(None, Some(&number))
+        .filter(|message| message.direction == Direction::OutboundApi)
+        .take(MAX_SENT)
+        .map(|message| {
+            json!({
+                "message_sid": message.sid,
+                "to": message.to,
+                "segments": message.segments,
+                "status": message.status.as_str(),
+                "accepted_at": rfc_3339(message.created_at),
+            })
+        })
+        .collect();
+    messages.reverse();
+    Json(json!({ "messages": messages }))
 }
 
 /// Newest first. A body is shown as the form that it is, or as the JSON.

@@ -52,6 +52,11 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, 10011, detail)
     }
 
+    /// The queue of the sender is full.
+    pub(super) fn queue_full() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, 40318, "The message queue of the sender is full.")
+    }
+
     pub(super) fn server_error() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, 10007, "An unexpected error occured.")
     }
@@ -86,6 +91,7 @@ fn title(code: u32) -> &'static str {
         40310 => "Invalid 'to' address",
         40316 => "No content provided",
         40317 => "Invalid MMS content",
+        40318 => "Message queue full",
         85000 => "Number was not searched for",
         85001 => "Phone numbers no longer available",
         85004 => "Invalid connection id",

@@ -11,6 +11,7 @@ use super::{CARRIER, suffer};
 use crate::e164;
 use crate::faults::{Fault, Kind, Point, Subject};
 use crate::fields::Fields;
+use crate::networks::find_network;
 use crate::state::Simulator;
 
 pub(super) async fn lookup(
@@ -33,6 +34,7 @@ pub(super) async fn lookup(
     // A landline is one for sends and lookups alike.
     let landline = fault.is_some_and(|fault| fault.kind == Kind::Landline)
         || simulator.faults().is_set(CARRIER, Point::Send, Kind::Landline, subject);
+    let network = find_network(&number);
     Ok(data(json!({
         "record_type": "number_lookup",
         "phone_number": number,
@@ -41,10 +43,11 @@ pub(super) async fn lookup(
         "fraud": null,
         "caller_name": null,
         "carrier": {
-            "name": "Simulated Wireless",
+            "name": if landline { "Simulated Telephone" } else { network.telnyx_name },
+            "normalized_carrier": network.normalized.filter(|_| !landline),
             "type": if landline { "fixed line" } else { "mobile" },
-            "mobile_country_code": if landline { "" } else { "310" },
-            "mobile_network_code": if landline { "" } else { "000" },
+            "mobile_country_code": if landline { "" } else { network.mcc },
+            "mobile_network_code": if landline { "" } else { network.mnc },
             "error_code": null,
         },
         "portability": {

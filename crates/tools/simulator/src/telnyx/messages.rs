@@ -74,6 +74,9 @@ pub(super) async fn send(State(simulator): State<Arc<Simulator>>, body: Body) ->
         return Err(Refusal::too_many_requests());
     }
     let taken = check(&simulator, body.read()?)?;
+    if fault.as_ref().is_some_and(|fault| fault.kind == Kind::QueueFull) {
+        return Err(Refusal::queue_full());
+    }
     let answer = accept(&simulator, taken, fault.as_ref());
     Ok(answer_after(fault.as_ref(), data(answer)).await)
 }

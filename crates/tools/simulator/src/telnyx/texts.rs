@@ -7,6 +7,7 @@ use super::webhooks::Event;
 use super::{ORGANIZATION, iso_8601};
 use crate::consent::Keyword;
 use crate::history::{Direction, Message, Status};
+use crate::networks::find_network;
 use crate::receipts::Step;
 use crate::segments::is_gsm;
 
@@ -53,8 +54,7 @@ pub(super) fn show(message: &Message, profile_id: Option<&str>) -> Value {
         .enumerate()
         .map(|(index, url)| json!({ "url": url, "content_type": message.media_type(index), "sha256": null, "size": null }))
         .collect();
-    let line =
-        |number: &str| json!({ "phone_number": number, "carrier": "Simulated Wireless", "line_type": "Wireless" });
+    let line = |number: &str| json!({ "phone_number": number, "carrier": find_network(number).telnyx_name, "line_type": "Wireless" });
     let mut to = line(&message.to);
     to["status"] = json!(status_word(message.status));
     json!({
@@ -99,6 +99,9 @@ fn list_errors(code: Option<u32>) -> Value {
     let title = match code {
         40001 => "Not routable",
         40004 => "Rejected by destination",
+        40011 => "Too many requests",
+        40016 => "T-Mobile 10DLC sending limit reached",
+        40018 => "AT&T 10DLC sending limit reached",
         _ => "Undeliverable",
     };
     json!([{

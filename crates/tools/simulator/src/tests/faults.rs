@@ -22,6 +22,42 @@ async fn a_send_is_refused_as_told_and_then_works_again() {
 }
 
 #[tokio::test]
+async fn a_full_queue_takes_nothing_and_is_no_reason_to_give_up() {
+    let receiver = Receiver::start().await;
+    let carrier = Carrier::with_number(&receiver).await;
+    carrier.set_faults(json!([{ "on": "send", "kind": "queue_full", "count": 1 }])).await;
+    let (status, answer) = carrier.send(PHONE, "a").await;
+    assert_eq!((status, &answer["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!(21611)));
+    assert!(carrier.inbox().await.is_empty());
+    assert_eq!(carrier.send(PHONE, "b").await.0, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_stale_list_lacks_what_is_young_and_a_single_read_does_not() {
+    let receiver = Receiver::start().await;
+    let carrier = Carrier::with_number(&receiver).await;
+    let (_, sent) = carrier.send(PHONE, "a").await;
+    carrier.set_faults(json!([{ "on": "list", "kind": "stale", "count": 2, "delay_ms": 60000 }])).await;
+    let count = async || carrier.get("Messages.json").await.1["messages"].as_array().unwrap().len();
+    assert_eq!(count().await, 0);
+    let (status, _) = carrier.get(&format!("Messages/{}.json", sent["sid"].as_str().unwrap())).await;
+    let (_, numbers) = carrier.get("IncomingPhoneNumbers.json").await;
+    assert_eq!((status, numbers["incoming_phone_numbers"].as_array().unwrap().len()), (StatusCode::OK, 1));
+    assert_eq!(count().await, 0, "nothing else has used the fault up");
+    assert_eq!(count().await, 1);
+    carrier.set_faults(json!([{ "on": "list", "kind": "stale", "delay_ms": 1 }])).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert_eq!(count().await, 1, "old enough");
+}
+
+#[tokio::test]
+async fn bad_news_of_a_message_come_with_the_code_that_was_asked_for() {
+    let fault = json!({ "on": "receipt", "kind": "failed", "code": 30022, "count": 1 });
+    let receipts = receipts_with(fault, 1).await;
+    assert_eq!((receipts[0].get("MessageStatus"), receipts[0].get("ErrorCode")), ("failed", "30022"));
+}
+
+#[tokio::test]
 async fn what_fails_after_it_was_accepted_still_reaches_the_phone() {
     let receiver = Receiver::start().await;
     let carrier = Carrier::with_number(&receiver).await;

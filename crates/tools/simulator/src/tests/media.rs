@@ -46,6 +46,16 @@ async fn a_file_at_twilio_asks_for_credentials_and_leads_to_a_store_that_refuses
     assert_eq!(get(&carrier, &location, false).await, picture());
     assert_eq!(get(&carrier, &url.replace("/Media/ME", "/Media/MX"), true).await.0, 404);
 
+    let list = format!("Messages/{}/Media.json", webhook.get("MessageSid"));
+    let (_, listed) = carrier.get(&list).await;
+    let media = listed["media_list"].as_array().unwrap();
+    let types: Vec<_> = media.iter().map(|item| item["content_type"].as_str().unwrap()).collect();
+    assert_eq!((types, &listed["next_page_uri"]), (vec!["image/png", "image/jpeg"], &Value::Null));
+    assert!(url.ends_with(media[0]["sid"].as_str().unwrap()), "the list names what the webhook named");
+    let elsewhere = url.rsplit_once('/').unwrap().0.to_owned() + "/" + media[1]["sid"].as_str().unwrap();
+    assert_eq!(get(&carrier, &elsewhere, true).await.1.as_deref(), Some("https://example.org/a.jpg"));
+    assert_eq!(carrier.get("Messages/MM1/Media.json").await.0, StatusCode::NOT_FOUND);
+
     carrier
         .set_faults(json!([{ "on": "media", "kind": "http_500", "count": 1 }, { "on": "media", "kind": "lost" }]))
         .await;

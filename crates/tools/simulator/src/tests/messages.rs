@@ -100,6 +100,10 @@ async fn lists_show_both_directions_newest_first_in_pages() {
     let (_, second) = read(carrier.client.get(next).basic_auth(ACCOUNT, Some(TOKEN)).send().await.unwrap()).await;
     assert_eq!((bodies(&second), &second["next_page_uri"]), (vec!["one".to_owned()], &Value::Null));
     let today = chrono::Utc::now().date_naive();
+    // What is not sent yet has no day.
+    while bodies(&carrier.get(&format!("Messages.json?DateSent={today}")).await.1).len() < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     for (filter, count) in [
         (format!("DateSent%3E={today}"), 4),
         (format!("DateSent>={}", today.succ_opt().unwrap().succ_opt().unwrap()), 0),
@@ -108,6 +112,35 @@ async fn lists_show_both_directions_newest_first_in_pages() {
         let (_, answer) = carrier.get(&format!("Messages.json?{filter}")).await;
         assert_eq!(bodies(&answer).len(), count, "{filter}");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_sent_yet_is_in_no_list_of_a_day() {
+    let receiver = Receiver::start().await;
+    let carrier = Carrier::with_number(&receiver).await;
+    carrier.set_faults(json!([{ "on": "receipt", "kind": "late", "delay_ms": 60000 }])).await;
+    carrier.send(PHONE, "queued").await;
+    let count = async |filter: &str| {
+        carrier.get(&format!("Messages.json?{filter}")).await.1["messages"].as_array().unwrap().len()
+    };
+    assert_eq!((count("").await, count("DateSent>=2020-01-01").await, count("DateSent<=2100-01-01").await), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn what_a_number_sent_is_shown_with_the_times_of_acceptance() {
+    let receiver = Receiver::start().await;
+    let carrier = Carrier::with_number(&receiver).await;
+    let before = chrono::Utc::now();
+    carrier.send(PHONE, "one").await;
+    carrier.text("not sent").await;
+    carrier.send("+14155550199", &"x".repeat(161)).await;
+    let (_, shown) = carrier.control_get(&format!("numbers/{NUMBER}/sent")).await;
+    let sent = shown["messages"].as_array().unwrap();
+    let told: Vec<_> = sent.iter().map(|message| (&message["to"], &message["segments"])).collect();
+    assert_eq!(told, [(&json!(PHONE), &json!(1)), (&json!("+14155550199"), &json!(2))]);
+    let times: Vec<chrono::DateTime<chrono::Utc>> =
+        sent.iter().map(|message| message["accepted_at"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(before - chrono::TimeDelta::microseconds(1) <= times[0] && times[0] < times[1], "{times:?}");
 }
 
 #[tokio::test]
@@ -138,7 +171,18 @@ async fn a_lookup_tells_landlines_from_mobiles_and_numbers_from_nonsense() {
         read(carrier.client.get(url).basic_auth(ACCOUNT, Some(TOKEN)).send().await.unwrap()).await.1
     };
     assert_eq!(lookup(PHONE).await["line_type_intelligence"]["type"], "mobile");
-    assert_eq!(lookup("%2B14155550188").await["line_type_intelligence"]["type"], "landline");
+    for (number, name, code) in [
+        ("+14155550100", "AT&T Wireless", "410"),
+        ("+14155550105", "T-Mobile USA, Inc.", "260"),
+        ("+14155550106", "Verizon Wireless", "480"),
+        ("+14155550109", "Simulated Wireless", "000"),
+    ] {
+        let line = &lookup(number).await["line_type_intelligence"];
+        assert_eq!((&line["carrier_name"], &line["mobile_network_code"]), (&json!(name), &json!(code)));
+    }
+    let landline = lookup("%2B14155550188").await;
+    let landline = &landline["line_type_intelligence"];
+    assert_eq!((&landline["type"], &landline["mobile_network_code"]), (&json!("landline"), &Value::Null));
     let nonsense = lookup("+1999").await;
     assert_eq!((&nonsense["valid"], &nonsense["line_type_intelligence"]), (&json!(false), &Value::Null));
 }

@@ -25,6 +25,41 @@ async fn faults_come_in_telnyxs_own_words() {
 }
 
 #[tokio::test]
+async fn a_full_queue_and_a_limit_have_telnyxs_own_codes() {
+    let receiver = Receiver::start().await;
+    let (carrier, number) = Carrier::with_telnyx_number(&receiver).await;
+    carrier
+        .set_faults(json!([
+            { "on": "send", "kind": "queue_full", "count": 1 },
+            { "on": "receipt", "kind": "undelivered", "code": 40016 },
+        ]))
+        .await;
+    let body = json!({ "to": PHONE, "from": number, "text": "x", "webhook_url": receiver.url("/status") });
+    let (status, answer) = carrier.telnyx("POST", "messages", body.clone()).await;
+    assert_eq!((status, code(&answer)), (StatusCode::TOO_MANY_REQUESTS, "40318"));
+    let (_, sent) = carrier.telnyx("POST", "messages", body).await;
+    let events = receiver.wait_for(2).await;
+    assert_eq!(events[1].json["data"]["payload"]["errors"][0]["code"], "40016");
+    let (_, kept) = carrier.telnyx_get(&format!("messages/{}", sent["data"]["id"].as_str().unwrap())).await;
+    assert_eq!((&kept["data"]["to"][0]["status"], code(&kept["data"])), (&json!("delivery_failed"), "40016"));
+}
+
+#[tokio::test]
+async fn lookups_tell_the_network_in_both_of_telnyxs_spellings() {
+    let carrier = Carrier::start().await;
+    for (number, name, normalized) in [
+        ("+14155550102", "AT&T", json!("AT&T")),
+        ("+14155550103", "T-MOBILE USA, INC.", json!("T-Mobile USA")),
+        ("+14155550108", "CELLCO PARTNERSHIP DBA VERIZON WIRELESS - OH", json!("Verizon Wireless")),
+        ("+14155550109", "Simulated Wireless", Value::Null),
+    ] {
+        let (_, answer) = carrier.telnyx_get(&format!("number_lookup/{number}?type=carrier")).await;
+        let line = &answer["data"]["carrier"];
+        assert_eq!((&line["name"], &line["normalized_carrier"]), (&json!(name), &normalized));
+    }
+}
+
+#[tokio::test]
 async fn a_fault_can_be_one_carriers_only() {
     let receiver = Receiver::start().await;
     let (carrier, _) = Carrier::with_telnyx_number(&receiver).await;

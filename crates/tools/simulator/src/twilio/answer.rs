@@ -32,6 +32,12 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests")
     }
 
+    /// The queue of the sender is full.
+    pub(super) fn queue_full(from: &str) -> Self {
+        let message = format!("The 'From' phone number {from} has exceeded the maximum number of queued messages");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, 21611, message)
+    }
+
     pub(super) fn server_error() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, 20500, "An internal server error has occurred")
     }

@@ -13,6 +13,7 @@ use super::{CARRIER, suffer};
 use crate::e164::{self, format_nationally};
 use crate::faults::{Fault, Kind, Point, Subject};
 use crate::fields::Fields;
+use crate::networks::find_network;
 use crate::state::Simulator;
 
 const LINE_TYPE: &str = "line_type_intelligence";
@@ -36,12 +37,13 @@ pub(super) async fn lookup(
     // A landline is one for sends and lookups alike.
     let landline = fault.is_some_and(|fault| fault.kind == Kind::Landline)
         || simulator.faults().is_set(CARRIER, Point::Send, Kind::Landline, subject);
+    let network = find_network(&number);
     let line = wanted.filter(|_| valid).map(|_| {
         json!({
             "type": if landline { "landline" } else { "mobile" },
-            "carrier_name": "Simulated Wireless",
-            "mobile_country_code": if landline { None } else { Some("310") },
-            "mobile_network_code": if landline { None } else { Some("000") },
+            "carrier_name": if landline { "Simulated Telephone" } else { network.twilio_name },
+            "mobile_country_code": (!landline).then_some(network.mcc),
+            "mobile_network_code": (!landline).then_some(network.mnc),
             "error_code": null,
         })
     });

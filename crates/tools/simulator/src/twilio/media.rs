@@ -1,4 +1,4 @@
-//! A file of a message: Twilio's own address leads to where the file is.
+//! A file of a message: Twilio's own address leads to where the file is, here or elsewhere.
 
 use std::sync::Arc;
 
@@ -20,15 +20,32 @@ pub(super) async fn fetch(
     if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
         return suffer(trouble).await;
     }
-    let key = simulator.world().files.find_key(&message_sid, &sid).map(str::to_owned);
-    match key {
-        Some(key) if fault.is_none() => {
-            let location = media::address(&simulator, &key);
+    match find_location(&simulator, &message_sid, &sid) {
+        Some(location) if fault.is_none() => {
             (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
         }
         _ => Refusal::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{message_sid}/Media/{sid}"))
             .into_response(),
     }
+}
+
+fn find_location(simulator: &Simulator, message_sid: &str, sid: &str) -> Option<String> {
+    let world = simulator.world();
+    if let Some(key) = world.files.find_key(message_sid, sid) {
+        return Some(media::address(simulator, key));
+    }
+    let message = world.history.find(message_sid)?;
+    let mut elsewhere = message.media_urls.iter().enumerate().filter(|(_, url)| find_own_sid(url).is_none());
+    elsewhere.find(|(index, url)| sid_of(url, *index) == sid).map(|(_, url)| url.clone())
+}
+
+/// The id of a message's file: of one that is elsewhere, its place.
+pub(super) fn sid_of(url: &str, index: usize) -> String {
+    find_own_sid(url).map_or_else(|| format!("ME{index:032x}"), str::to_owned)
+}
+
+fn find_own_sid(url: &str) -> Option<&str> {
+    url.rsplit_once("/Media/").map(|(_, sid)| sid).filter(|sid| sid.len() == 34 && sid.starts_with("ME"))
 }
 
 /// Twilio's address of a file.

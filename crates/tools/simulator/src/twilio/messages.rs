@@ -15,7 +15,7 @@ use url::Url;
 
 use super::answer::{Refusal, page};
 use super::texts::Receipts;
-use super::{CARRIER, answer_after, bare_sid, rfc_2822, suffer, suffer_read};
+use super::{CARRIER, answer_after, bare_sid, media, rfc_2822, suffer, suffer_read};
 use crate::e164;
 use crate::faults::{Fault, Kind, Point, Subject};
 use crate::fields::{Fields, is_web_address};
@@ -46,6 +46,9 @@ pub(super) async fn send(
     let message = check(&simulator, &fields)?;
     if fault.as_ref().is_some_and(|fault| fault.kind == Kind::Landline) {
         return Err(Refusal::bad_request(21614, format!("'To' number {} is not a valid mobile number", message.to)));
+    }
+    if fault.as_ref().is_some_and(|fault| fault.kind == Kind::QueueFull) {
+        return Err(Refusal::queue_full(&message.from));
     }
     let answer = show(&account, &message);
     accept(&simulator, message, fields.find("StatusCallback"));
@@ -128,24 +131,29 @@ fn accept(simulator: &Simulator, mut message: Message, callback: Option<&str>) {
     simulator.courses.start(course);
 }
 
-/// Both directions, newest first. `DateSent` has the precision of a day, as at Twilio; a message not yet sent counts by its creation.
+/// Both directions, newest first. `DateSent` has the precision of a day, as at Twilio; a message that is not sent yet has none,
+/// so no filter of days finds it.
 pub(super) async fn list(
     State(simulator): State<Arc<Simulator>>,
     Path(account): Path<String>,
     fields: Fields,
 ) -> Result<Response, Refusal> {
-    if let Some(broken) = suffer_read(&simulator).await {
-        return Ok(broken);
+    let fault = simulator.take_fault(CARRIER, Point::List, Subject::message_list());
+    if let Some(trouble) = fault.as_ref().and_then(Fault::before_accept) {
+        return Ok(suffer(trouble).await);
     }
+    let newest = Utc::now() - fault.as_ref().and_then(Fault::staleness).unwrap_or_default();
     fields.refuse_others(&["To", "From", "DateSent", "DateSent>", "DateSent<", "PageSize", "Page"])?;
     let day = |name| fields.find(name).map(|text| parse_day(name, text)).transpose();
     let (on, since, until) = (day("DateSent")?, day("DateSent>")?, day("DateSent<")?);
     let fits = |message: &&Message| {
-        if message.carrier != CARRIER {
+        if message.carrier != CARRIER || message.created_at > newest {
             return false;
         }
-        let sent = message.sent_at.unwrap_or(message.created_at).date_naive();
-        on.is_none_or(|day| sent == day) && since.is_none_or(|day| sent >= day) && until.is_none_or(|day| sent <= day)
+        let sent = message.sent_at.map(|sent_at| sent_at.date_naive());
+        on.is_none_or(|day| sent == Some(day))
+            && since.is_none_or(|day| sent.is_some_and(|sent| sent >= day))
+            && until.is_none_or(|day| sent.is_some_and(|sent| sent <= day))
     };
     let path = format!("/2010-04-01/Accounts/{account}/Messages.json");
     let world = simulator.world();
@@ -169,6 +177,35 @@ pub(super) async fn fetch(
     let message =
         world.history.find(bare_sid(&sid)).filter(|message| message.carrier == CARRIER).ok_or_else(missing)?;
     Ok(Json(show(&account, message)).into_response())
+}
+
+/// The files of a message.
+pub(super) async fn list_media(
+    State(simulator): State<Arc<Simulator>>,
+    Path((account, sid)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    if let Some(broken) = suffer_read(&simulator).await {
+        return Ok(broken);
+    }
+    fields.refuse_others(&["PageSize", "Page"])?;
+    let path = format!("/2010-04-01/Accounts/{account}/Messages/{sid}/Media.json");
+    let world = simulator.world();
+    let message = world.history.find(&sid).filter(|message| message.carrier == CARRIER);
+    let message = message.ok_or_else(|| Refusal::not_found(&path))?;
+    let date = rfc_2822(message.created_at);
+    page("media_list", &path, &fields, message.media_urls.iter().enumerate(), |(index, url)| {
+        let media_sid = media::sid_of(url, index);
+        json!({
+            "sid": media_sid,
+            "account_sid": account,
+            "parent_sid": sid,
+            "content_type": message.media_type(index),
+            "date_created": date,
+            "date_updated": date,
+            "uri": format!("/2010-04-01/Accounts/{account}/Messages/{sid}/Media/{media_sid}.json"),
+        })
+    })
 }
 
 fn show(account: &str, message: &Message) -> Value {

@@ -43,6 +43,7 @@ pub(crate) fn router(simulator: &Arc<Simulator>) -> Router<Arc<Simulator>> {
         .route("/IncomingPhoneNumbers/{sid}", get(owned::fetch).post(owned::configure).delete(owned::release))
         .route("/Messages.json", get(messages::list).post(messages::send))
         .route("/Messages/{sid}", get(messages::fetch))
+        .route("/Messages/{sid}/Media.json", get(messages::list_media))
         .route("/Messages/{sid}/Media/{media}", get(media::fetch));
     Router::new()
         .nest("/2010-04-01/Accounts/{account}", account)

@@ -27,15 +27,17 @@ use proto::conversations::{
     ListConversationsRequest, ListConversationsResponse, ListFeedHeadsRequest, ListFeedHeadsResponse, ListFeedRequest,
     ListFeedResponse, ListMessagesRequest, ListMessagesResponse, ListPeopleRequest, ListPeopleResponse,
     MarkReadRequest, Message, Person, PutConsentRequest, PutPeopleRequest, PutPeopleResponse, PutPersonRequest,
-    PutPersonResult, ReadState, SendMessagesRequest, SendMessagesResponse,
+    PutPersonResult, ReadState, SendAgainRequest, SendMessagesRequest, SendMessagesResponse,
 };
 use proto::dispatch::dispatch_service_server::{DispatchService, DispatchServiceServer};
 use proto::dispatch::{
-    EstimateFinishRequest, EstimateFinishResponse, ListWaitingRequest, ListWaitingResponse, Waiting,
+    EstimateBatchRequest, EstimateFinishRequest, EstimateFinishResponse, ListWaitingRequest, ListWaitingResponse,
+    Waiting,
 };
 use proto::numbers::numbers_service_server::NumbersServiceServer;
 use proto::numbers::{
-    Candidate, GenerateCandidateRequest, PutLicenseRequest, SaveNumberRequest, SaveNumberResponse, Settings,
+    Candidate, GenerateCandidateRequest, PutLicenseRequest, PutQuietHoursRequest, PutRegistrationRequest,
+    SaveNumberRequest, SaveNumberResponse, Settings,
 };
 use proto::to_timestamp;
 use tokio::sync::Notify;
@@ -101,6 +103,7 @@ pub(super) struct Known {
     pub(super) waiting: Vec<Waiting>,
     pub(super) sends: Vec<SendMessagesRequest>,
     pub(super) sends_done: usize,
+    pub(super) sent_again: Vec<SendAgainRequest>,
     pub(super) send_answer: SendMessagesResponse,
     pub(super) feed: HashMap<String, Vec<FeedEntry>>,
     /// Positions up to here are not kept any more.
@@ -124,6 +127,9 @@ pub(super) struct Known {
     pub(super) consent_answer: Option<Result<Conversation, Fault>>,
     pub(super) deletion: Script<DeleteConversationRequest, DeletionReceipt>,
     pub(super) estimate: Script<EstimateFinishRequest, EstimateFinishResponse>,
+    pub(super) batch_estimate: Script<EstimateBatchRequest, EstimateFinishResponse>,
+    pub(super) quiet_hours: Script<PutQuietHoursRequest, Settings>,
+    pub(super) registration: Script<PutRegistrationRequest, Settings>,
     pub(super) sends_to_many: sends::Known,
     pub(super) strangers: strangers::Known,
     pub(super) finding: finding::Known,
@@ -142,6 +148,9 @@ impl Known {
         collect!(
             self.deletion,
             self.estimate,
+            self.batch_estimate,
+            self.quiet_hours,
+            self.registration,
             sends.preview,
             sends.list_batches,
             sends.get_batch,
@@ -273,6 +282,17 @@ impl ConversationsService for Services {
         Ok(Response::new(known.send_answer.clone()))
     }
 
+    async fn send_again(&self, request: Request<SendAgainRequest>) -> Answer<SendMessagesResponse> {
+        let request = request.into_inner();
+        let mut known = self.known();
+        known.sent_again.push(request.clone());
+        match known.messages.get(&(request.license_id, request.message_id)) {
+            None => Err(Fault::not_found("message_not_found", "No such message.").into()),
+            Some(message) if message.status == "failed" => Ok(Response::new(known.send_answer.clone())),
+            Some(_) => Err(Fault::conflict("message_may_arrive", "It may still arrive.").into()),
+        }
+    }
+
     async fn get_message(&self, request: Request<GetMessageRequest>) -> Answer<Message> {
         let GetMessageRequest { license_id, message_id } = request.into_inner();
         let message = self.known().messages.get(&(license_id, message_id)).cloned();
@@ -398,6 +418,14 @@ impl DispatchService for Services {
         let known = self.known();
         let waiting = known.waiting.iter().filter(|waiting| ids.contains(&waiting.message_id)).cloned();
         Ok(Response::new(ListWaitingResponse { waiting: waiting.collect() }))
+    }
+
+    async fn estimate_batch(&self, request: Request<EstimateBatchRequest>) -> Answer<EstimateFinishResponse> {
+        let answer = self.known().batch_estimate.ask(request);
+        if self.state.dispatch_away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("away"));
+        }
+        answer
     }
 
     async fn estimate_finish(&self, request: Request<EstimateFinishRequest>) -> Answer<EstimateFinishResponse> {

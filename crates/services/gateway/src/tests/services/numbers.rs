@@ -6,7 +6,7 @@ use chassis::Fault;
 use proto::numbers::numbers_service_server::NumbersService;
 use proto::numbers::{
     AuditNumbersRequest, AuditNumbersResponse, Candidate, GenerateCandidateRequest, GetSettingsRequest,
-    PutLicenseRequest, SaveNumberRequest, SaveNumberResponse, Settings,
+    PutLicenseRequest, PutQuietHoursRequest, PutRegistrationRequest, SaveNumberRequest, SaveNumberResponse, Settings,
 };
 use tonic::{Request, Response, Status};
 
@@ -52,6 +52,14 @@ impl NumbersService for Services {
             self.state.save_released.notified().await;
         }
         Ok(Response::new(self.known().save_answer.clone().unwrap()?))
+    }
+
+    async fn put_quiet_hours(&self, request: Request<PutQuietHoursRequest>) -> Answer<Settings> {
+        self.known().quiet_hours.ask(request)
+    }
+
+    async fn put_registration(&self, request: Request<PutRegistrationRequest>) -> Answer<Settings> {
+        self.known().registration.ask(request)
     }
 
     /// For operators; the gateway never asks.
