@@ -2,18 +2,27 @@
 //!
 //! They live in one folder and end with this process, also when it is killed: the kernel ends the children of a
 //! dead parent (`setpriv --pdeathsig`). A leftover of an earlier run is stopped first. PostgreSQL refuses to run
-//! as root, so for root it runs as the `postgres` user.
+//! as root, so for root it runs as the `postgres` user. A run that wants to see what a failure does kills, pauses and
+//! restarts them, and starts a cluster of three NATS servers.
 
+mod cluster;
+mod server;
+
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+
+pub use self::cluster::Cluster;
+pub use self::server::signal;
+use self::server::{Launch, Server, child_of_ours};
 
 /// How much the engines do so that nothing is lost when the machine loses power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +41,20 @@ pub struct Engines {
     pub nats_url: String,
     /// Held as long as they run: nobody else starts, stops or removes engines in this folder.
     _lock: fs::File,
-    children: Vec<(&'static str, Child)>,
+    dir: PathBuf,
+    postgres: Option<Server>,
+    nats: Option<Server>,
+    cluster: Vec<Server>,
+}
+
+/// One of the servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Postgres,
+    /// The single server.
+    Nats,
+    /// A server of the cluster, from 0.
+    Node(usize),
 }
 
 /// The reference configuration: the sync setting is the point of it.
@@ -51,17 +73,66 @@ impl Engines {
     ) -> Result<Self> {
         let lock = lock(dir)?;
         let dir = fs::canonicalize(dir)?;
-        let mut engines =
-            Self { database_url: String::new(), nats_url: String::new(), _lock: lock, children: Vec::new() };
-        engines.database_url = match database_url {
+        let (mut postgres, mut nats) = (None, None);
+        let database_url = match database_url {
             Some(url) => url,
-            None => start_postgres(&dir, durability, &mut engines.children)?,
+            None => start_postgres(&dir, durability, &mut postgres)?,
         };
-        engines.nats_url = match nats_url {
+        let nats_url = match nats_url {
             Some(url) => url,
-            None => start_nats(&dir, durability, &mut engines.children)?,
+            None => start_nats(&dir, durability, &mut nats)?,
         };
-        Ok(engines)
+        Ok(Self { database_url, nats_url, _lock: lock, dir, postgres, nats, cluster: Vec::new() })
+    }
+
+    /// Starts three more NATS servers, empty ones, which keep what a stream holds three times.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn start_cluster(&mut self) -> Result<Cluster> {
+        self.cluster.clear();
+        cluster::start(&self.dir, &mut self.cluster)
+    }
+
+    /// Ends a server at once, as the crash of its machine does (its disk stays). `start_again` brings it back.
+    ///
+    /// # Errors
+    /// For a server that is not ours.
+    pub fn kill(&mut self, engine: Engine) -> Result<()> {
+        self.server(engine)?.kill()
+    }
+
+    /// A server stands still: connections stay open, nothing answers. `resume` lets it go on.
+    ///
+    /// # Errors
+    /// For a server that is not ours.
+    pub fn pause(&mut self, engine: Engine) -> Result<()> {
+        self.server(engine)?.pause();
+        Ok(())
+    }
+
+    /// # Errors
+    /// For a server that is not ours.
+    pub fn resume(&mut self, engine: Engine) -> Result<()> {
+        self.server(engine)?.resume();
+        Ok(())
+    }
+
+    /// Starts a killed server on its port and its data, and waits until it serves.
+    ///
+    /// # Errors
+    /// For a server that is not ours, and with its last words when it does not start.
+    pub fn start_again(&mut self, engine: Engine) -> Result<()> {
+        self.server(engine)?.start_again()
+    }
+
+    fn server(&mut self, engine: Engine) -> Result<&mut Server> {
+        let server = match engine {
+            Engine::Postgres => self.postgres.as_mut(),
+            Engine::Nats => self.nats.as_mut(),
+            Engine::Node(node) => self.cluster.get_mut(node),
+        };
+        server.with_context(|| format!("{engine:?} was not started here"))
     }
 }
 
@@ -91,20 +162,6 @@ impl Engines {
     }
 }
 
-impl Drop for Engines {
-    fn drop(&mut self) {
-        for (name, child) in &mut self.children {
-            // SIGINT is PostgreSQL's fast shutdown and nats-server's orderly one.
-            signal("INT", child.id());
-            if !ends_within(child, Duration::from_secs(10)) {
-                eprintln!("{name} did not end in time; it is killed");
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-        }
-    }
-}
-
 /// Takes a folder for this process. The kernel gives it back when the process ends, however it ends.
 fn lock(dir: &Path) -> Result<fs::File> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
@@ -117,21 +174,6 @@ fn lock(dir: &Path) -> Result<fs::File> {
         ),
         Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", dir.display())),
     }
-}
-
-fn signal(name: &str, pid: u32) {
-    let _ = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
-}
-
-fn ends_within(child: &mut Child, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
 }
 
 /// Below the range from which the system gives ports to connections: a port that is free now stays free until it is
@@ -156,23 +198,7 @@ pub fn free_port() -> Result<u16> {
     bail!("no free port on loopback between {} and {}", PORTS.start, PORTS.end)
 }
 
-/// Runs a program that ends with us, as another user if need be.
-fn child_of_ours(program: &Path, user: Option<&str>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "INT"]);
-    if let Some(user) = user {
-        command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups"]);
-    }
-    command.arg("--").arg(program).stdin(Stdio::null());
-    command
-}
-
-fn log_file(dir: &Path, name: &str) -> Result<fs::File> {
-    let path = dir.join(name);
-    fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn start_postgres(dir: &Path, durability: Durability, children: &mut Vec<(&'static str, Child)>) -> Result<String> {
+fn start_postgres(dir: &Path, durability: Durability, server: &mut Option<Server>) -> Result<String> {
     let bin = find_postgres()?;
     let user = runs_as_root().then_some("postgres");
     let home = postgres_home(dir, user)?;
@@ -183,29 +209,24 @@ fn start_postgres(dir: &Path, durability: Durability, children: &mut Vec<(&'stat
     }
     stop_leftover_postgres(&bin, &data, user);
     let port = free_port()?;
-    let log = log_file(dir, "postgres.log")?;
-    let mut command = child_of_ours(&bin.join("postgres"), user);
-    command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k"]).arg(&home);
-    command.args(["-c", "max_connections=300", "-c", "shared_buffers=256MB"]);
+    let mut arguments: Vec<OsString> = vec!["-D".into(), data.into(), "-p".into(), port.to_string().into()];
+    arguments.extend([OsString::from("-h"), "127.0.0.1".into(), "-k".into(), home.into()]);
+    arguments.extend(["-c", "max_connections=300", "-c", "shared_buffers=256MB"].map(OsString::from));
     if durability == Durability::Process {
-        command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
+        let quick = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];
+        arguments.extend(quick.map(OsString::from));
     }
-    let child = command.stdout(log.try_clone()?).stderr(log).spawn().context("PostgreSQL cannot be started")?;
-    children.push(("PostgreSQL", child));
-    let url = format!("postgres://leaseline:{password}@127.0.0.1:{port}/postgres");
-    wait_until_open("PostgreSQL", port, &dir.join("postgres.log"), children)?;
-    let ready = || {
-        let mut check = Command::new(bin.join("pg_isready"));
-        check.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().is_ok_and(|status| status.success())
+    let launch = Launch {
+        name: "PostgreSQL",
+        program: bin.join("postgres"),
+        user,
+        arguments,
+        port,
+        log: dir.join("postgres.log"),
+        ready: Some(bin.join("pg_isready")),
     };
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !ready() {
-        if Instant::now() > deadline {
-            bail!("PostgreSQL does not get ready; see {}", dir.join("postgres.log").display());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(url)
+    *server = Some(launch.start()?);
+    Ok(format!("postgres://leaseline:{password}@127.0.0.1:{port}/postgres"))
 }
 
 fn runs_as_root() -> bool {
@@ -314,25 +335,26 @@ fn stop_leftover_postgres(bin: &Path, data: &Path, user: Option<&str>) {
     }
 }
 
-fn start_nats(dir: &Path, durability: Durability, children: &mut Vec<(&'static str, Child)>) -> Result<String> {
+fn start_nats(dir: &Path, durability: Durability, server: &mut Option<Server>) -> Result<String> {
     let program = find_nats(dir)?;
     let store = dir.join("nats");
     let pid_file = dir.join("nats.pid");
     stop_leftover_nats(&pid_file, &store);
     let port = free_port()?;
-    let log = log_file(dir, "nats.log")?;
-    let mut command = child_of_ours(&program, None);
+    let mut arguments: Vec<OsString> = Vec::new();
     if durability == Durability::Full {
         let config = dir.join("nats.conf");
         fs::write(&config, NATS_CONF)?;
-        command.arg("-c").arg(config);
+        arguments.extend([OsString::from("-c"), config.into()]);
     } else {
-        command.arg("-js");
+        arguments.push("-js".into());
     }
-    command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(&store).arg("-P").arg(&pid_file);
-    let child = command.stdout(log.try_clone()?).stderr(log).spawn().context("nats-server cannot be started")?;
-    children.push(("nats-server", child));
-    wait_until_open("nats-server", port, &dir.join("nats.log"), children)?;
+    arguments.extend(["-a", "127.0.0.1", "-p"].map(OsString::from));
+    arguments.extend([port.to_string().into(), OsString::from("-sd"), store.into()]);
+    arguments.extend([OsString::from("-P"), pid_file.into()]);
+    let launch =
+        Launch { name: "nats-server", program, user: None, arguments, port, log: dir.join("nats.log"), ready: None };
+    *server = Some(launch.start()?);
     Ok(format!("nats://127.0.0.1:{port}"))
 }
 
@@ -369,22 +391,4 @@ fn stop_leftover_nats(pid_file: &Path, store: &Path) {
         }
     }
     let _ = fs::remove_file(pid_file);
-}
-
-fn wait_until_open(name: &str, port: u16, log: &Path, children: &mut [(&'static str, Child)]) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let ended = children.last_mut().is_some_and(|(_, child)| !matches!(child.try_wait(), Ok(None)));
-        if ended || Instant::now() > deadline {
-            let text = fs::read_to_string(log).unwrap_or_default();
-            let last: Vec<&str> = text.lines().rev().take(5).collect();
-            bail!(
-                "{name} did not start:\n  {}\n(all of it: {})",
-                last.into_iter().rev().collect::<Vec<_>>().join("\n  "),
-                log.display()
-            );
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod bench;
 pub mod client;
+pub mod crash;
 pub mod dead;
 pub mod demo;
 pub mod dev;

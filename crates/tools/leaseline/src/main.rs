@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use bus::NatsSettings;
 use clap::{Parser, Subcommand};
 use leaseline::stack::Ports;
-use leaseline::{audit, bench, dead, demo, dev, seed};
+use leaseline::{audit, bench, crash, dead, demo, dev, seed};
 
 /// Leaseline's tools for developers and operators.
 #[derive(Debug, Parser)]
@@ -64,6 +65,24 @@ enum Command {
         #[arg(long, default_value = "SIZES.md")]
         report: PathBuf,
     },
+    /// Kill, pause and cut off everything under load, and count at the ends what arrived (see scripts/crash).
+    Crash {
+        /// The rows that every release meets, once each; writes no report.
+        #[arg(long)]
+        short: bool,
+        /// Only rows whose name holds this; writes no report.
+        #[arg(long)]
+        only: Option<String>,
+        /// Of all random moments and victims; printed by each run.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Where everything keeps its data and logs; removed at the start, and at the end if all was well.
+        #[arg(long, default_value = ".dev/crash")]
+        dir: PathBuf,
+        /// Where the matrix is written.
+        #[arg(long, default_value = "CRASHES.md")]
+        report: PathBuf,
+    },
     /// Write a large history into the database of conversations (see scripts/seed-large).
     Seed {
         /// Its address, as its owner.
@@ -101,6 +120,10 @@ enum Command {
     Dead {
         #[arg(long, env = "LEASELINE_NATS_URL", default_value = "nats://127.0.0.1:4222")]
         nats_url: String,
+        #[arg(long, env = "LEASELINE_NATS_USER", default_value = "")]
+        nats_user: String,
+        #[arg(long, env = "LEASELINE_NATS_PASSWORD", hide_env_values = true, default_value = "")]
+        nats_password: String,
         #[arg(long, env = "LEASELINE_NATS_NAMESPACE", default_value = "")]
         namespace: String,
         #[command(subcommand)]
@@ -141,13 +164,22 @@ fn run(command: Command) -> Result<()> {
             let engines = given_engines();
             runtime.block_on(bench::sizes::run(bench::sizes::Options { large, rounds, dir, report, engines }))?;
         }
+        Command::Crash { short, only, seed, dir, report } => {
+            // Connections break all the time.
+            log_from("error");
+            runtime.block_on(crash::run(crash::Options { seed, short, only, dir, report }))?;
+        }
         Command::Seed { database, size } => runtime.block_on(seed::run(&database, size))?,
         Command::Token { dir, license, role, name, id } => {
             let id = id.unwrap_or_else(|| name.to_lowercase().replace(' ', "-"));
             println!("{}", dev::signer(&dir)?.sign(&license, &role, &id, &name)?);
         }
         Command::Numbers { numbers_url, command } => runtime.block_on(audit::run(numbers_url, command))?,
-        Command::Dead { nats_url, namespace, command } => runtime.block_on(dead::run(nats_url, namespace, command))?,
+        Command::Dead { nats_url, nats_user, nats_password, namespace, command } => {
+            let password = chassis::Secret::new(nats_password);
+            let settings = NatsSettings { url: nats_url, user: nats_user, password, namespace, replicas: 1 };
+            runtime.block_on(dead::run(settings, command))?;
+        }
     }
     Ok(())
 }
@@ -159,6 +191,10 @@ fn given_engines() -> (Option<String>, Option<String>) {
 
 /// What goes wrong in the stack is shown; what goes well is not. `RUST_LOG` asks for more.
 fn log_warnings() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    log_from("warn");
+}
+
+fn log_from(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().init();
 }

@@ -2,7 +2,8 @@
 //!
 //! Used by the development stack, the demo, the benchmark and the journeys. Every service is started exactly as its
 //! own binary starts it: from its defaults and a set of `LEASELINE_…` variables, with a life of its own, so that one
-//! can be stopped or killed while the others go on.
+//! can be stopped or killed while the others go on. [`Layout`] is what services are told, also where each is a process
+//! of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -157,7 +158,27 @@ pub struct Stack {
     pub twilio_auth_token: String,
     pub telnyx_api_key: String,
     replicas: HashMap<(Service, usize), Replica>,
-    settings: HashMap<(Service, usize), HashMap<String, String>>,
+    settings: HashMap<(Service, usize), Settings>,
+    _carrier: Carrier,
+}
+
+/// Settings of one replica, by their environment names.
+pub(crate) type Settings = HashMap<String, String>;
+
+/// Where everything is and what each replica is told. The simulator runs, the databases are there, no service runs.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// Of every replica.
+    pub(crate) urls: HashMap<Service, Vec<String>>,
+    pub(crate) settings: HashMap<(Service, usize), Settings>,
+    pub(crate) database_urls: HashMap<Service, String>,
+    pub(crate) simulator_url: String,
+    pub(crate) carrier: Carrier,
+}
+
+/// What ends with a stack beside its services: the simulator, and the media.
+#[derive(Debug)]
+pub(crate) struct Carrier {
     _simulator: DropGuard,
     _media: Option<TempDir>,
 }
@@ -187,12 +208,12 @@ impl Drop for Replica {
     }
 }
 
-impl Stack {
-    /// Starts everything and waits until every service has started.
+impl Layout {
+    /// Starts the simulator, creates the databases that are missing and chooses the ports.
     ///
     /// # Errors
-    /// Says which service could not start and why.
-    pub async fn start(options: &Options) -> Result<Self> {
+    /// When one of these cannot be had.
+    pub(crate) async fn make(options: &Options) -> Result<Self> {
         chassis::process::install_tls();
         let twilio_auth_token = options.twilio_auth_token.clone();
         let simulator_port = pick(options.ports, 8090)?;
@@ -215,7 +236,7 @@ impl Stack {
         let (media_folder, temporary) = choose_media_folder(options)?;
         let mut settings = HashMap::new();
         for (&(service, index), port) in &ports {
-            let mut values: HashMap<String, String> = options.settings.clone().into_iter().collect();
+            let mut values: Settings = options.settings.clone().into_iter().collect();
             let mut set = |name: &str, value: String| {
                 values.entry(name.to_owned()).or_insert(value);
             };
@@ -252,18 +273,35 @@ impl Stack {
             settings.insert((service, index), values);
         }
 
+        let urls = Service::ALL.map(|service| (service, urls(service))).into();
+        let carrier = Carrier { _simulator: simulator, _media: temporary };
+        Ok(Self { urls, settings, database_urls: databases, simulator_url, carrier })
+    }
+
+    /// Where the replicas of a service are.
+    pub(crate) fn list_urls(&self, service: Service) -> Vec<String> {
+        self.urls.get(&service).cloned().unwrap_or_default()
+    }
+}
+
+impl Stack {
+    /// Starts everything and waits until every service has started.
+    ///
+    /// # Errors
+    /// Says which service could not start and why.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let layout = Layout::make(options).await?;
         let mut stack = Self {
-            gateway_urls: urls(Service::Gateway),
-            ingest_urls: urls(Service::Ingest),
-            numbers_urls: urls(Service::Numbers),
-            database_urls: databases,
-            simulator_url,
-            twilio_auth_token,
+            gateway_urls: layout.list_urls(Service::Gateway),
+            ingest_urls: layout.list_urls(Service::Ingest),
+            numbers_urls: layout.list_urls(Service::Numbers),
+            database_urls: layout.database_urls,
+            simulator_url: layout.simulator_url,
+            twilio_auth_token: options.twilio_auth_token.clone(),
             telnyx_api_key: options.telnyx_api_key.clone(),
             replicas: HashMap::new(),
-            settings,
-            _simulator: simulator,
-            _media: temporary,
+            settings: layout.settings,
+            _carrier: layout.carrier,
         };
         for service in Service::ALL {
             for index in 0..options.replicas {
@@ -337,7 +375,7 @@ impl Stack {
     }
 }
 
-async fn run_service(service: Service, values: HashMap<String, String>, lifecycle: Lifecycle) -> Result<()> {
+async fn run_service(service: Service, values: Settings, lifecycle: Lifecycle) -> Result<()> {
     let clock = Clock::system();
     macro_rules! run {
         ($crate_name:ident) => {{
@@ -355,7 +393,7 @@ async fn run_service(service: Service, values: HashMap<String, String>, lifecycl
     }
 }
 
-fn load<T: DeserializeOwned>(defaults: &'static str, values: &HashMap<String, String>) -> Result<T> {
+fn load<T: DeserializeOwned>(defaults: &'static str, values: &Settings) -> Result<T> {
     Ok(chassis::config::load(defaults, None, &|name| values.get(name).cloned())?)
 }
 

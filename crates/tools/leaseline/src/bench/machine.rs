@@ -70,15 +70,16 @@ fn measure_syncs(dir: &Path) -> Result<f64> {
     Ok(per_second)
 }
 
-fn find_commit() -> String {
+pub(crate) fn find_commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "none yet".to_owned());
-    // The report itself is written by every run.
-    let changed = git(&["status", "--porcelain", "--", ":/", ":(exclude,top)BENCHMARKS.md"])
-        .is_some_and(|changes| !changes.is_empty());
+    // Reports are written by every run.
+    let reports = [":(exclude,top)BENCHMARKS.md", ":(exclude,top)CRASHES.md"];
+    let changed =
+        git(&["status", "--porcelain", "--", ":/", reports[0], reports[1]]).is_some_and(|changes| !changes.is_empty());
     if changed { format!("{commit} + changes") } else { commit }
 }
 

@@ -10,7 +10,7 @@ mod ceilings;
 mod inbound;
 mod ledger;
 mod load;
-mod machine;
+pub(crate) mod machine;
 mod many;
 mod outbound;
 mod report;
