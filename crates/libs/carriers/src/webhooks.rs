@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{CallResult, CarrierName, Id, Message, PhoneNumber};
+use domain::{CallResult, CarrierName, Id, Message, MessageStatus, PhoneNumber};
 use thiserror::Error;
 use url::Url;
 
@@ -224,6 +224,18 @@ impl ReceiptStatus {
     /// Did it go wrong, for a reason that the carrier has a code for?
     pub(crate) const fn is_failure(self) -> bool {
         matches!(self, Self::Undelivered | Self::Failed)
+    }
+
+    /// The word of the design.
+    pub const fn message_status(self) -> MessageStatus {
+        match self {
+            Self::Sending => MessageStatus::Sending,
+            Self::Sent => MessageStatus::Sent,
+            Self::Delivered => MessageStatus::Delivered,
+            Self::Undelivered => MessageStatus::Undelivered,
+            Self::Failed => MessageStatus::Failed,
+            Self::Canceled => MessageStatus::Canceled,
+        }
     }
 }
 

@@ -29,7 +29,7 @@ use self::server::{Launch, Server, child_of_ours};
 pub enum Durability {
     /// As in production: every commit and every stored event is synced to disk.
     Full,
-    /// For tests: a crash of a process loses nothing, a crash of the machine may.
+    /// For tests: a crash of a service loses nothing, one of an engine or the machine may.
     Process,
 }
 

@@ -150,7 +150,7 @@ pub fn decide_report(
 ) -> Report {
     let Some(first) = times.receipts_after else { return Report { news: None, ask_at: None } };
     match knowledge {
-        Knowledge::Known(copy) if is_end(copy.status) => Report { news: Some(copy), ask_at: None },
+        Knowledge::Known(copy) if copy.status.message_status().is_final() => Report { news: Some(copy), ask_at: None },
         Knowledge::Known(copy) => {
             let again = answers + 1 < MOST_ANSWERS;
             let ask_at = again.then(|| now + first * GROWTH.pow(answers + 1));
@@ -159,11 +159,6 @@ pub fn decide_report(
         Knowledge::Gone => Report { news: None, ask_at: None },
         Knowledge::Failed => Report { news: None, ask_at: (now - accepted_at < GIVE_UP_RECEIPTS).then(|| now + first) },
     }
-}
-
-/// Nothing more will be said of it.
-pub const fn is_end(status: ReceiptStatus) -> bool {
-    !matches!(status, ReceiptStatus::Sending | ReceiptStatus::Sent)
 }
 
 #[cfg(test)]

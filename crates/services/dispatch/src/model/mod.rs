@@ -17,9 +17,7 @@ mod withdrawal;
 
 pub use forecast::{CampaignNow, InLine, NETWORKS, decide_wait_in_line, forecast};
 pub use hold::{Hold, HoldReason};
-pub use inquiry::{
-    Confirmation, Evidence, InquiryTimes, Knowledge, Report, decide_confirmation, decide_report, is_end,
-};
+pub use inquiry::{Confirmation, Evidence, InquiryTimes, Knowledge, Report, decide_confirmation, decide_report};
 pub use limits::{BrandLimits, CampaignLimits, Closing, LimitTree, decide_closing, find_day, find_end_of_day};
 pub use line::{Line, decide_line, find_line, find_line_by_code, line_refusal};
 pub use outcome::{

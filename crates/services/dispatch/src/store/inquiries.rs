@@ -1,8 +1,8 @@
 //! What carriers are asked about afterwards, and what is written of their answers. No transaction is open while one is asked.
 
-use carriers::{ReceiptStatus, SentCopy};
+use carriers::SentCopy;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{CarrierName, Id, LicenseId, MessageBody, MessageStatus, PhoneNumber};
+use domain::{CarrierName, Id, LicenseId, MessageBody, PhoneNumber};
 use proto::dispatch::{Error, MessageProgressed};
 use sqlx::PgTransaction;
 
@@ -11,7 +11,7 @@ use super::{AttemptKey, Settlement, Store, record_outcomes};
 use crate::error::StoreError;
 use crate::model::{
     Confirmation, Decision, Evidence, Knowledge, LaneChange, Next, Report, decide_confirmation, decide_report,
-    find_line_by_code, is_end,
+    find_line_by_code,
 };
 
 /// Something that a carrier is to be asked, by whoever claimed it.
@@ -142,7 +142,7 @@ impl Store {
         };
         record_outcomes(&mut tx, &[settlement], &self.times, now).await?;
         if let Confirmation::Taken(copy) = &confirmation
-            && is_end(copy.status)
+            && copy.status.message_status().is_final()
             && postpone(&mut tx, inquiry, "accepted", None, true).await?
         {
             bus::outbox::record(&mut tx, &[news(inquiry, copy, now)], now).await?;
@@ -225,18 +225,10 @@ async fn leave_out_taken(
 
 /// What a receipt would have said.
 fn news(inquiry: &Inquiry, copy: &SentCopy, now: DateTime<Utc>) -> MessageProgressed {
-    let status = match copy.status {
-        ReceiptStatus::Sending => MessageStatus::Sending,
-        ReceiptStatus::Sent => MessageStatus::Sent,
-        ReceiptStatus::Delivered => MessageStatus::Delivered,
-        ReceiptStatus::Undelivered => MessageStatus::Undelivered,
-        ReceiptStatus::Failed => MessageStatus::Failed,
-        ReceiptStatus::Canceled => MessageStatus::Canceled,
-    };
     MessageProgressed {
         license_id: inquiry.key.license_id.to_string(),
         message_id: inquiry.key.message_id.to_string(),
-        status: status.as_str().to_owned(),
+        status: copy.status.message_status().as_str().to_owned(),
         from: Some(inquiry.from.as_str().to_owned()),
         carrier: Some(inquiry.carrier.to_string()),
         carrier_message_id: Some(copy.carrier_message_id.clone()),

@@ -1,8 +1,8 @@
 //! Texts and their receipts.
 
-use carriers::{InboundMessage, MalformedWebhook, Receipt, ReceiptStatus};
+use carriers::{InboundMessage, MalformedWebhook, Receipt};
 use chrono::{DateTime, Utc};
-use domain::{CarrierName, MessageStatus};
+use domain::CarrierName;
 use proto::ingest::{Error, Media, MessageReceived, ReceiptReceived};
 
 use super::{Identified, check_carrier_id};
@@ -36,7 +36,7 @@ pub(crate) fn receipt_received(
     now: DateTime<Utc>,
 ) -> Result<Identified<ReceiptReceived>, MalformedWebhook> {
     check_carrier_id(&receipt.carrier_message_id, "carrier_message_id")?;
-    let status = message_status(receipt.status);
+    let status = receipt.status.message_status();
     Ok(Identified {
         event_id: format!("{carrier}:{}:{status}", receipt.carrier_message_id),
         event: ReceiptReceived {
@@ -54,21 +54,9 @@ pub(crate) fn receipt_received(
     })
 }
 
-/// The word of the design for what the carrier reports.
-fn message_status(status: ReceiptStatus) -> MessageStatus {
-    match status {
-        ReceiptStatus::Sending => MessageStatus::Sending,
-        ReceiptStatus::Sent => MessageStatus::Sent,
-        ReceiptStatus::Delivered => MessageStatus::Delivered,
-        ReceiptStatus::Undelivered => MessageStatus::Undelivered,
-        ReceiptStatus::Failed => MessageStatus::Failed,
-        ReceiptStatus::Canceled => MessageStatus::Canceled,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use carriers::{InboundMedia, Refusal};
+    use carriers::{InboundMedia, ReceiptStatus, Refusal};
     use domain::{Id, PhoneNumber, SendingLimit};
 
     use super::*;

@@ -93,8 +93,8 @@ async fn a_message_whose_answer_was_lost_is_found_once_the_list_shows_it_and_onl
     assert_eq!(twilio.find_sent(&asked).await, Ok(Some(Vec::new())), "the list lags behind");
     let found = twilio.find_sent(&asked).await.unwrap().unwrap();
     // Made within the seconds by which clocks may differ, and told apart by its text.
-    let [other, copy] = &found[..] else { panic!("{found:?}") };
-    assert_eq!((other.same_text, copy.same_text), (false, true));
+    let (same, other): (Vec<_>, Vec<_>) = found.clone().into_iter().partition(|copy| copy.same_text);
+    let ([copy], 1) = (&same[..], other.len()) else { panic!("{found:?}") };
     assert_eq!((copy.status, &copy.error), (ReceiptStatus::Sending, &None), "it is found before it is sent");
     let inbox = simulator.inbox(PHONE).await;
     assert_eq!(inbox.last().unwrap()["message_sid"], copy.carrier_message_id.as_str());

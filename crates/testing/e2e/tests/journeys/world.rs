@@ -167,8 +167,8 @@ impl World {
 impl Outside {
     /// The newest position of the feed, as a client learns it that opens it now.
     pub async fn head(&self) -> u64 {
-        let mut feed = self.mia.feed(None).await.expect("the feed opens");
-        feed.next_block().await.expect("the feed greets").expect("the feed greets").seq
+        let feed = self.mia.feed(None).await.expect("the feed opens");
+        feed.position().expect("a feed that is open has a position")
     }
 
     /// Sends to person `n` and does not give up: with the same key, as a careful client does.

@@ -262,9 +262,9 @@ impl Watchers {
 }
 
 async fn watch(mut feed: Feed, ledger: Option<Arc<Ledger>>, jumps: Arc<AtomicUsize>) -> Result<()> {
-    let mut position = None;
+    let mut position = feed.position();
     while let Some(event) = feed.next_block().await? {
-        if position.is_some_and(|before: u64| before + 1 != event.seq) {
+        if position.is_some_and(|before| before + 1 != event.seq) {
             jumps.fetch_add(1, Relaxed);
         }
         position = Some(event.seq);
