@@ -86,6 +86,8 @@ async fn what_remains_is_a_receipt_without_content_who_when_how_many() {
 async fn deleting_again_answers_the_first_receipt() {
     let world = World::with_ann().await;
     let home = world.send_one(person("ann"), "hello").await.conversation_id;
+    // Else it may be taken back.
+    world.until_relayed().await;
     let first = world.delete(&home).await.unwrap();
     let head = world.head(ACME).await;
     world.clock.advance(Duration::from_mins(1));
