@@ -17,6 +17,7 @@ pub mod process;
 pub mod secret;
 pub mod serve;
 pub mod settings;
+pub mod steps;
 pub mod telemetry;
 pub mod trace_context;
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bus::Relay;
-use chassis::Clock;
+use chassis::{Clock, steps};
 use chrono::{DateTime, Utc};
 use domain::{Id, LicenseId, ScheduledSend};
 use sqlx::PgPool;
@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::{self, AcceptError, Accepted};
 use crate::model::{CANNOT_BE_SENT, COMPANY_NAME_UNKNOWN, Recipient, Rejection};
 use crate::push::Pusher;
-use crate::steps;
 use crate::store::licenses::{self, FeedRange, Locked, Subject};
 use crate::store::scheduled::{self, Due, Outcome};
 use crate::store::{StoreError, Tx};

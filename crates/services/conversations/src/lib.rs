@@ -21,7 +21,6 @@ mod pace;
 mod progress;
 mod push;
 mod rpc;
-mod steps;
 mod store;
 mod sweep;
 #[cfg(test)]

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use chassis::Clock;
+use chassis::{Clock, steps};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::push::Pusher;
-use crate::steps;
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::{StoreError, batches};
 

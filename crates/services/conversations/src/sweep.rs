@@ -1,15 +1,15 @@
 //! Removes what is older than its retention, in small steps: feed entries, idempotency keys, unmatched messages,
-//! inbox entries, scheduled sends that have ended, and what carriers said of numbers long ago. Several replicas may sweep side by side.
+//! inbox entries, scheduled sends that have ended, and what carriers said of numbers long ago. Several replicas may sweep
+//! side by side.
 
 use std::time::Duration;
 
-use chassis::Clock;
+use chassis::{Clock, steps};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::push::Pusher;
-use crate::steps;
 use crate::store::licenses::{self, FeedRange, Subject};
 use crate::store::{StoreError, conversations, feed, idempotency, scheduled, textless, unmatched};
 

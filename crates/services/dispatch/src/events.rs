@@ -1,5 +1,5 @@
-//! What the bus brings: numbers, messages to send, what is not to be sent after all, receipts. Each handler parses its events, lets the store write them
-//! in the consumer's transaction, and wakes the loop after the commit.
+//! What the bus brings: numbers, how licenses send, messages to send, what is not to be sent after all, receipts. Each
+//! handler parses its events, lets the store write them in the consumer's transaction, and wakes the loop after the commit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -40,15 +40,8 @@ impl Handler for NumberAssignedHandler {
     type Done = ();
 
     async fn handle(&self, tx: &mut PgTransaction<'_>, events: &[Received<NumberAssigned>]) -> Result<(), HandleError> {
-        let mut newest: BTreeMap<LicenseId, NewNumber> = BTreeMap::new();
-        for received in events {
-            let number = parse_number(&received.event).permanent()?;
-            let present = newest.entry(number.license_id.clone()).or_insert_with(|| number.clone());
-            if number.version > present.version {
-                *present = number;
-            }
-        }
-        let newest: Vec<NewNumber> = newest.into_values().collect();
+        let all: Result<Vec<NewNumber>, IntakeError> = events.iter().map(|each| parse_number(&each.event)).collect();
+        let newest = keep_newest(all.permanent()?, |number| (number.license_id.clone(), number.version));
         for number in newest.iter().filter(|number| !self.carriers.contains(&number.carrier)) {
             let (license_id, carrier) = (&number.license_id, number.carrier);
             tracing::warn!(%license_id, %carrier, "this process has no credentials for the number's carrier; others may");
@@ -59,6 +52,18 @@ impl Handler for NumberAssignedHandler {
     async fn committed(&self, (): ()) {
         self.hint.wake();
     }
+}
+
+/// Of each license what has the highest version. `of` tells both.
+fn keep_newest<T>(all: Vec<T>, of: impl Fn(&T) -> (LicenseId, i64)) -> Vec<T> {
+    let mut newest: BTreeMap<LicenseId, (i64, T)> = BTreeMap::new();
+    for each in all {
+        let (license_id, version) = of(&each);
+        if newest.get(&license_id).is_none_or(|(present, _)| version > *present) {
+            newest.insert(license_id, (version, each));
+        }
+    }
+    newest.into_values().map(|(_, each)| each).collect()
 }
 
 fn parse_number(event: &NumberAssigned) -> Result<NewNumber, IntakeError> {
@@ -85,15 +90,8 @@ impl Handler for SendingChangedHandler {
     type Done = ();
 
     async fn handle(&self, tx: &mut PgTransaction<'_>, events: &[Received<SendingChanged>]) -> Result<(), HandleError> {
-        let mut newest: BTreeMap<LicenseId, NewSending> = BTreeMap::new();
-        for received in events {
-            let sending = parse_sending(&received.event).permanent()?;
-            let present = newest.entry(sending.license_id.clone()).or_insert_with(|| sending.clone());
-            if sending.version > present.version {
-                *present = sending;
-            }
-        }
-        let newest: Vec<NewSending> = newest.into_values().collect();
+        let all: Result<Vec<NewSending>, IntakeError> = events.iter().map(|each| parse_sending(&each.event)).collect();
+        let newest = keep_newest(all.permanent()?, |sending| (sending.license_id.clone(), sending.version));
         record_sending(tx, &newest, self.clock.now()).await.transient()
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bus::Relay;
 use carriers::{Carrier, Carriers, SentMessage};
-use chassis::Clock;
+use chassis::{Clock, steps};
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,22 +41,11 @@ pub struct Inquirer {
 impl Inquirer {
     /// Asks until `stopping`. What is not answered then is asked again when its lease is over.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let asking = async {
-            loop {
-                match self.ask_once().await {
-                    // There may be more.
-                    Ok(asked) if asked == self.in_flight => {}
-                    Ok(_) => tokio::time::sleep(EVERY).await,
-                    Err(error) => {
-                        tracing::warn!(error = &error as &dyn Error, "will ask carriers later");
-                        tokio::time::sleep(EVERY).await;
-                    }
-                }
-            }
-        };
+        let asking = steps::run(EVERY, "will ask carriers later", &stopping, async || {
+            Ok::<_, StoreError>(self.ask_once().await? == self.in_flight)
+        });
         // Nothing is lost by dropping a question.
-        let _: Option<()> = stopping.run_until_cancelled(asking).await;
-        Ok(())
+        stopping.run_until_cancelled(asking).await.unwrap_or(Ok(()))
     }
 
     /// Asks about what is due now, as far as there is room. Returns about how many.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::Clock;
+use chassis::{Clock, steps};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
@@ -22,20 +22,10 @@ pub struct Releaser {
 impl Releaser {
     /// Runs until `stopping`.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        loop {
-            let wait = match self.release_once().await {
-                Ok(0) => EVERY,
-                Ok(_) => Duration::ZERO,
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "will release what is held later");
-                    EVERY
-                }
-            };
-            tokio::select! {
-                () = stopping.cancelled() => return Ok(()),
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
+        steps::run(EVERY, "will release what is held later", &stopping, async || {
+            Ok::<_, StoreError>(self.release_once().await? > 0)
+        })
+        .await
     }
 
     /// One bounded step. Returns how many messages are in line again.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::Relay;
-use chassis::Clock;
+use chassis::{Clock, steps};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -26,15 +26,7 @@ pub struct Sweeper {
 impl Sweeper {
     /// Runs until `stopping`.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        loop {
-            if let Err(error) = self.sweep_once().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "will sweep later");
-            }
-            tokio::select! {
-                () = stopping.cancelled() => return Ok(()),
-                () = tokio::time::sleep(EVERY) => {}
-            }
-        }
+        steps::run(EVERY, "will sweep later", &stopping, async || self.sweep_once().await.map(|()| false)).await
     }
 
     /// One bounded step of each kind.
@@ -62,18 +54,8 @@ impl Sweeper {
 
 /// Forgets events that were consumed long ago, in steps, until none is left.
 pub async fn sweep_inbox(pool: PgPool, clock: Clock, stopping: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        let wait = match bus::sweep_inbox(&pool, clock.now()).await {
-            Ok(0) => INBOX_EVERY,
-            Ok(_) => Duration::ZERO,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "will sweep the inbox later");
-                INBOX_EVERY
-            }
-        };
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
+    steps::run(INBOX_EVERY, "will sweep the inbox later", &stopping, async || {
+        bus::sweep_inbox(&pool, clock.now()).await.map(|swept| swept > 0)
+    })
+    .await
 }

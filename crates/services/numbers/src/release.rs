@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use carriers::CallError;
-use chassis::Clock;
+use chassis::{Clock, steps};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -37,17 +37,10 @@ impl Releaser {
 
     /// Runs until `stopping`; what is in hand is finished first.
     pub(crate) async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        while !stopping.is_cancelled() {
-            match self.run_due().await {
-                Ok(worked) if worked > 0 => continue,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "will look for releases later");
-                }
-            }
-            let _ = stopping.run_until_cancelled(tokio::time::sleep(POLL)).await;
-        }
-        Ok(())
+        steps::run(POLL, "will look for releases later", &stopping, async || {
+            Ok::<_, StoreError>(self.run_due().await? > 0)
+        })
+        .await
     }
 
     /// Works once on what is due now. Returns how many numbers that were.

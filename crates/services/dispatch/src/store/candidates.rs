@@ -18,8 +18,9 @@ use crate::model::{LimitTree, Line};
 /// wait for the morning take some turns, not ten thousand.
 const LOOK_AHEAD: i64 = 500;
 
-/// What waits in these lanes, in order: of each lane as much as it may take, and one more that tells whether
-/// there is more. What follows a message that is not over is passed over. By license. What is known of their lines comes with them: one look into an index for each.
+/// What waits in these lanes, in order: of each lane as much as it may take, and one more that tells whether there is more.
+/// What follows a message that is not over is passed over. By license. What is known of their lines comes with them: one
+/// look into an index for each.
 pub async fn lock_candidates(
     tx: &mut PgTransaction<'_>,
     lanes: &[Lane],

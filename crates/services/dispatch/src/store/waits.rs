@@ -92,8 +92,9 @@ impl Store {
         }))
     }
 
-    /// Those of the messages that wait for their turn, are held, or wait for word of the carrier. One that is being handed over
-    /// right now does not wait. `carriers` are those that this process can call; `are_limited` whether there are limits above the pace.
+    /// Those of the messages that wait for their turn, are held, or wait for word of the carrier. One that is being handed
+    /// over right now does not wait. `carriers` are those that this process can call; `are_limited` whether there are
+    /// limits above the pace.
     pub async fn list_waiters(
         &self,
         license_id: &LicenseId,
