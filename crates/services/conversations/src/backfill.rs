@@ -7,7 +7,7 @@
 //!
 //! Several replicas work side by side: each number is claimed by one, for longer than a look may take.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,14 @@ enum Looked {
     Complete(usize),
     /// The carrier has no list.
     Unlisted,
+}
+
+/// Texts that never came, the newest first.
+#[derive(Default)]
+struct Missing {
+    texts: Vec<Received<ingest::MessageReceived>>,
+    /// Of each sender the place of the oldest one, while the list has not shown what came before it.
+    oldest: HashMap<String, usize>,
 }
 
 /// Why a look brought nothing, or not all.
@@ -186,16 +194,16 @@ impl Backfiller {
         let name: CarrierName = claimed.carrier.parse().map_err(|_| Failure::NoCredentials)?;
         let carrier = self.carriers.find(name).ok_or(Failure::NoCredentials)?;
         let since = plan_since(self.reach, claimed.checked_to, claimed.assigned_at, began);
-        let (mut page, mut missing, mut missed) = (None, Vec::new(), 0);
+        let (mut page, mut missing, mut missed) = (None, Missing::default(), 0);
         loop {
             self.pace.turn().await;
             let listed = carrier.list_received(&claimed.number, since, page.as_deref()).await?;
             let Some(listed) = listed else { return Ok(Looked::Unlisted) };
             let texts = listed.messages.into_iter().filter(|text| text.received_at >= since);
-            missing.extend(self.keep_unknown(name, texts).await?);
+            self.keep_unknown(name, texts, &mut missing).await?;
             page = listed.next;
-            if missing.len() >= HOLD || page.is_none() {
-                missed += self.take_in(name, &mut missing).await?;
+            if missing.texts.len() >= HOLD || page.is_none() {
+                missed += self.take_in(name, std::mem::take(&mut missing).texts).await?;
             }
             if page.is_none() {
                 return Ok(Looked::Complete(missed));
@@ -203,12 +211,14 @@ impl Backfiller {
         }
     }
 
-    /// Those of a page that never came, as the events that their webhooks would have been.
+    /// Those of a page that never came, as the events that their webhooks would have been. Each names the text before it,
+    /// since the list has seconds and a webhook the time at which it came.
     async fn keep_unknown(
         &self,
         carrier: CarrierName,
         texts: impl Iterator<Item = ReceivedMessage>,
-    ) -> Result<Vec<Received<ingest::MessageReceived>>, Failure> {
+        missing: &mut Missing,
+    ) -> Result<(), Failure> {
         let now = self.clock.now();
         let mut events = Vec::new();
         for text in texts {
@@ -219,15 +229,24 @@ impl Backfiller {
         }
         let ids: Vec<String> = events.iter().map(|each| each.event_id.clone()).collect();
         let unknown: HashSet<String> = self.intake.list_unknown(&ids).await?;
-        events.retain(|each| unknown.contains(&each.event_id));
-        Ok(events)
+        for each in events {
+            let (id, sender) = (&each.event.carrier_message_id, &each.event.from);
+            if let Some(next) = missing.oldest.remove(sender).and_then(|at| missing.texts.get_mut(at)) {
+                next.event.follows = Some(id.clone());
+            }
+            if unknown.contains(&each.event_id) {
+                missing.oldest.insert(sender.clone(), missing.texts.len());
+                missing.texts.push(each);
+            }
+        }
+        Ok(())
     }
 
     /// Takes them in, the oldest first; they come newest first. Returns how many had not come meanwhile.
     async fn take_in(
         &self,
         carrier: CarrierName,
-        missing: &mut Vec<Received<ingest::MessageReceived>>,
+        mut missing: Vec<Received<ingest::MessageReceived>>,
     ) -> Result<usize, Failure> {
         let mut taken = 0;
         while !missing.is_empty() {
@@ -252,6 +271,7 @@ fn event_of(carrier: CarrierName, text: ReceivedMessage) -> ingest::MessageRecei
         body: message.body,
         media: media.map(|each| ingest::Media { url: each.url.into(), content_type: each.content_type }).collect(),
         received_at: Some(to_timestamp(received_at)),
+        follows: None,
     }
 }
 

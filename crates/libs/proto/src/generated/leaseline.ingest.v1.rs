@@ -21,6 +21,10 @@ pub struct MessageReceived {
     pub media: ::prost::alloc::vec::Vec<Media>,
     #[prost(message, optional, tag = "7")]
     pub received_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The carrier's id of the text that the same phone sent to the same number before this one: it is shown after that,
+    /// whatever the times say. Absent: not known.
+    #[prost(string, optional, tag = "8")]
+    pub follows: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Media {

@@ -90,6 +90,7 @@ impl Handler for MessageReceived {
         for arrival in &mut arrivals {
             arrival.license_id = owners.get(&arrival.to).cloned();
         }
+        put_in_order(tx, &mut arrivals).await.map_err(not_applied)?;
         let numbers: BTreeSet<(LicenseId, PhoneNumber)> =
             arrivals.iter().filter_map(|arrival| Some((arrival.license_id.clone()?, arrival.from))).collect();
         let mut homes = load_homes(tx, &numbers).await.map_err(not_applied)?;
@@ -197,6 +198,29 @@ fn read(events: &[Received<ingest::MessageReceived>]) -> Result<Vec<Arrival<'_>>
     }
     arrivals.sort_by_key(|arrival| arrival.received_at);
     Ok(arrivals)
+}
+
+/// What is known to have been texted after another one is not shown before it: the times of carriers' lists are whole
+/// seconds, and a webhook may have been repeated.
+async fn put_in_order(tx: &mut PgTransaction<'_>, arrivals: &mut [Arrival<'_>]) -> Result<(), StoreError> {
+    let followed: Vec<(LicenseId, &str)> = arrivals
+        .iter()
+        .filter_map(|arrival| Some((arrival.license_id.clone()?, arrival.event.follows.as_deref()?)))
+        .collect();
+    if followed.is_empty() {
+        return Ok(());
+    }
+    let mut shown = messages::list_received_at(tx, &followed).await?;
+    for arrival in arrivals {
+        let Some(license_id) = arrival.license_id.clone() else { continue };
+        if let Some(follows) = arrival.event.follows.clone()
+            && let Some(before) = shown.get(&(license_id.clone(), follows))
+        {
+            arrival.received_at = arrival.received_at.max(*before + TimeDelta::microseconds(1));
+        }
+        shown.entry((license_id, arrival.event.carrier_message_id.clone())).or_insert(arrival.received_at);
+    }
+    Ok(())
 }
 
 fn message(arrival: &Arrival<'_>, license_id: &LicenseId, conversation_id: Id<Conversation>) -> NewMessage {

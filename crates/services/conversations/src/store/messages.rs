@@ -99,6 +99,28 @@ pub(crate) async fn record_new(tx: &mut Tx<'_>, messages: &[NewMessage]) -> Resu
     Ok(new.into_iter().map(Id::from_uuid).collect())
 }
 
+/// When these texts came, by license and the carrier's id; those that are there.
+pub(crate) async fn list_received_at(
+    tx: &mut Tx<'_>,
+    texts: &[(LicenseId, &str)],
+) -> Result<HashMap<(LicenseId, String), DateTime<Utc>>> {
+    let license_ids: Vec<String> = texts.iter().map(|(license_id, _)| license_id.to_string()).collect();
+    let ids: Vec<&str> = texts.iter().map(|(_, id)| *id).collect();
+    let rows = sqlx::query!(
+        r#"select place - 1 as "place!", created_at from unnest($1::text[], $2::text[]) with ordinality
+             as text (license_id, carrier_message_id, place)
+           join messages using (license_id, carrier_message_id) where direction = 'inbound'"#,
+        &license_ids,
+        &ids as _,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let text = |place: i64| {
+        texts.get(usize::try_from(place).ok()?).map(|(license_id, id)| (license_id.clone(), (*id).to_owned()))
+    };
+    Ok(rows.into_iter().filter_map(|row| Some((text(row.place)?, row.created_at))).collect())
+}
+
 /// The addresses of inbound media stand with the media themselves, in one place.
 fn media_of(message: &NewMessage) -> serde_json::Value {
     let mut media = message.media.clone();

@@ -12,7 +12,7 @@ use carriers::{
     NumberOrder, NumberSearch, OutboundMessage, OwnedNumber, OwnedPage, ReceivedMessage, ReceivedPage, SendOutcome,
     SentCopy, SentMessage,
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use domain::{CarrierName, LicenseId, PhoneNumber};
 use proto::catalogue::CONVERSATIONS_MESSAGE_RECEIVED;
 use tokio::sync::Semaphore;
@@ -311,6 +311,38 @@ async fn all_pages_are_read_and_their_texts_appear_in_the_order_in_which_they_ca
     assert_eq!(told, bodies);
     let shown: Vec<String> = backfill.shown().await.into_iter().rev().collect();
     assert_eq!(shown, bodies);
+    backfill.finish().await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_found_stands_after_what_its_sender_texted_before_it_though_a_list_tells_only_seconds() {
+    let backfill = Backfill::with_ann().await;
+    backfill.look().await;
+    backfill.clock.advance(Duration::from_millis(1_100));
+    let listed_at = backfill.clock.now().trunc_subsecs(0);
+    let lists = |id: &str, from: &str, body: &str| backfill.carrier.take(id, from, OFFICE, body, listed_at);
+    // All in one second. What came by webhook has the time at which it came, here even a later second: it was repeated.
+    lists("SM1", ANN, "one");
+    backfill.clock.advance(Duration::from_secs(1));
+    backfill.webhook("SM1", ANN, "one").await;
+    for (id, from, body) in [
+        ("SM2", ANN, "two"),
+        ("SM3", STRANGER, "who is this?"),
+        ("SM4", ANN, "three"),
+        ("SM5", STRANGER, "hello?"),
+        ("SM6", ANN, "four"),
+    ] {
+        lists(id, from, body);
+    }
+    backfill.clock.advance(Duration::from_millis(200));
+    lists("SM7", ANN, "five");
+    backfill.webhook("SM7", ANN, "five").await;
+    backfill.look_again().await;
+    assert_eq!(backfill.shown().await, ["five", "four", "three", "two", "one"]);
+    // Nobody's text is put off because of somebody else's.
+    let strangers: Vec<DateTime<Utc>> =
+        sqlx::query_scalar("select received_at from unmatched_messages").fetch_all(backfill.pool()).await.unwrap();
+    assert_eq!(strangers.iter().map(|at| at.trunc_subsecs(0)).collect::<Vec<_>>(), [listed_at; 2]);
     backfill.finish().await;
 }
 

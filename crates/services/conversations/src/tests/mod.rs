@@ -285,6 +285,7 @@ impl World {
             body: body.to_owned(),
             media: Vec::new(),
             received_at: Some(to_timestamp(self.clock.now())),
+            follows: None,
         }
     }
 

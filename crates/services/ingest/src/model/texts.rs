@@ -22,6 +22,7 @@ pub(crate) fn message_received(
         body: message.body,
         media: media.collect(),
         received_at: Some(proto::to_timestamp(now)),
+        follows: None,
     };
     let (event_id, event) = received.identify().map_err(|_| MalformedWebhook::InvalidField("carrier_message_id"))?;
     Ok(Identified { event_id, event })

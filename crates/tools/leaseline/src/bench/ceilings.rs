@@ -60,6 +60,7 @@ pub(super) async fn of_inbound(world: &World) -> Result<Ceilings> {
             body: text.body,
             media: Vec::new(),
             received_at,
+            follows: None,
         };
         Stored { event_id: format!("twilio:{}", text.message_sid), payload: encode(&event) }
     });
