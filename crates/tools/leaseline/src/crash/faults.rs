@@ -1,6 +1,6 @@
 //! The rows of the matrix: what is done to the running system. Moments and victims come from the seed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use chrono::Utc;
@@ -69,6 +69,9 @@ const BETWEEN_MS: std::ops::Range<u64> = 300..1_500;
 const PAUSE_MS: std::ops::Range<u64> = 3_000..5_000;
 /// Later than dispatch gives an attempt up for left behind: no receipt settles it before.
 const LATE_RECEIPT_MS: u64 = 11_000;
+/// Longer than a call to the carrier with its lookup.
+const CALL: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// One way, to the carrier, during which a call is under way.
 const MID_CALL: Duration = Duration::from_millis(300);
 
@@ -155,8 +158,7 @@ impl Fault {
             match self {
                 Self::Kill(service) => kill(world, random, service).await?,
                 Self::KillMidCall => {
-                    let late = json!([{ "on": "receipt", "kind": "late", "delay_ms": LATE_RECEIPT_MS }]);
-                    world.phones.set_faults(&late).await?;
+                    delay_receipts(world).await?;
                     world.lines.carrier.set(Mode::Delay(MID_CALL)).await;
                     rest(random, BETWEEN_MS).await;
                     kill(world, random, Service::Dispatch).await?;
@@ -238,8 +240,11 @@ async fn pause(world: &mut World, random: &mut StdRng, service: Service) {
     }
 }
 
-/// As a deployment does it. No attempt of dispatch may be left without an outcome that is known.
+/// As a deployment does it, with calls to the carrier under way. No attempt of dispatch may be left without an outcome that
+/// is known, not for a moment: receipts, which would settle it, come late.
 async fn restart_all(world: &mut World) -> Result<Vec<String>> {
+    delay_receipts(world).await?;
+    world.lines.carrier.set(Mode::Delay(MID_CALL)).await;
     let (since, mut wrong) = (Utc::now(), Vec::new());
     for replica in world.processes.list() {
         if let Err(error) = world.processes.terminate(replica).await {
@@ -249,11 +254,25 @@ async fn restart_all(world: &mut World) -> Result<Vec<String>> {
         world.processes.start(replica)?;
         world.processes.wait_until_ready(replica, READY).await?;
     }
-    match world.count_unknown(since).await? {
-        0 => {}
-        count => wrong.push(format!("{count} attempts were left unknown by a restart in order (dispatch: attempts)")),
+    let (until, deadline) = (Utc::now(), Instant::now() + CALL);
+    let mut counts = world.count_attempts(since, until).await?;
+    while counts.1 > 0 && Instant::now() < deadline {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        counts = world.count_attempts(since, until).await?;
     }
+    if counts != (0, 0) {
+        let (unknown, open) = counts;
+        wrong.push(format!(
+            "a restart in order left {unknown} attempts unknown and {open} without an outcome (dispatch: attempts)"
+        ));
+    }
+    world.lines.carrier.set(Mode::Pass).await;
+    world.phones.set_faults(&json!([])).await?;
     Ok(wrong)
+}
+
+async fn delay_receipts(world: &World) -> Result<()> {
+    world.phones.set_faults(&json!([{ "on": "receipt", "kind": "late", "delay_ms": LATE_RECEIPT_MS }])).await
 }
 
 async fn disturb(world: &mut World, random: &mut StdRng, wire: Wire, kind: Kind) {

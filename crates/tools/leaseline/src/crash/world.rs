@@ -244,14 +244,13 @@ impl World {
         inbox.is_ok_and(|texts| texts.iter().any(|text| text["body"] == body))
     }
 
-    /// Attempts begun since then whose outcome was recorded as unknown.
-    pub(super) async fn count_unknown(&self, since: DateTime<Utc>) -> Result<usize> {
-        let count: i64 =
-            sqlx::query_scalar("select count(*) from attempts where outcome = 'unknown' and started_at >= $1")
-                .bind(since)
-                .fetch_one(&self.deliveries)
-                .await?;
-        Ok(usize::try_from(count)?)
+    /// Of the attempts begun between two moments: how many have an outcome that is unknown, and how many have none.
+    pub(super) async fn count_attempts(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<(i64, i64)> {
+        let counts = sqlx::query_as(
+            "select count(*) filter (where outcome = 'unknown'), count(*) filter (where outcome is null)
+             from attempts where started_at >= $1 and started_at < $2",
+        );
+        Ok(counts.bind(from).bind(to).fetch_one(&self.deliveries).await?)
     }
 
     /// All dead letters there are, each with its reason.
