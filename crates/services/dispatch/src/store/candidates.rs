@@ -32,7 +32,7 @@ pub async fn lock_candidates(
         CandidateRow,
         r#"select waiting.license_id, waiting.message_id, waiting.to_number, waiting.body as "body!",
                   waiting.media_urls, waiting.segments, waiting.tries, waiting.priority, waiting.position,
-                  waiting.network, line.cannot_receive_sms as "cannot_receive_sms?", line.network as "line_network?"
+                  waiting.network, waiting.follows is not null as "is_follower!", line.cannot_receive_sms as "cannot_receive_sms?", line.network as "line_network?"
            from unnest($1::text[], $2::bigint[]) as lane (license_id, most)
            cross join lateral (
              select * from deliveries
@@ -71,6 +71,7 @@ struct CandidateRow {
     priority: i16,
     position: i64,
     network: Option<String>,
+    is_follower: bool,
     cannot_receive_sms: Option<bool>,
     line_network: Option<String>,
 }
@@ -90,6 +91,7 @@ fn by_license(rows: Vec<CandidateRow>) -> HashMap<String, Vec<Candidate>> {
             tries: row.tries,
             line: row.cannot_receive_sms.map(Line::from_stored),
             order: (row.priority, row.position),
+            is_follower: row.is_follower,
         });
     }
     by_license
@@ -117,7 +119,7 @@ pub async fn lock_other_networks(
         CandidateRow,
         r#"select waiting.license_id, waiting.message_id, waiting.to_number, waiting.body as "body!",
                   waiting.media_urls, waiting.segments, waiting.tries, waiting.priority, waiting.position,
-                  waiting.network, line.cannot_receive_sms as "cannot_receive_sms?", line.network as "line_network?"
+                  waiting.network, waiting.follows is not null as "is_follower!", line.cannot_receive_sms as "cannot_receive_sms?", line.network as "line_network?"
            from unnest($1::text[], $2::text[], $3::bigint[]) as lane (license_id, network, most)
            cross join lateral (
              select * from deliveries

@@ -169,11 +169,13 @@ async fn lock_due_lanes(
     let rows = sqlx::query!(
         r#"select license_id, number as "number!", carrier as "carrier!", tat, setbacks, quiet_from, quiet_until,
                   campaign, brand,
-                  exists (
+                  -- No more than are needed to see whether all of them go now.
+                  (select count(*) from (
                     select from deliveries
                     where deliveries.license_id = lanes.license_id and deliveries.state = 'waiting'
                       and deliveries.follows is not null
-                  ) as "has_followers!",
+                    limit $4::bigint + 1) as following
+                  ) as "followers!",
                   -- Of the few of this lane: `exists` would be free to read those of all lanes.
                   (select max(closed_until) from limits
                    where scope = 'campaign' and name = coalesce(lanes.campaign, '.' || lanes.license_id)
@@ -188,7 +190,7 @@ async fn lock_due_lanes(
         now,
         &carriers,
         &request.full_lanes(),
-        i64::try_from(request.free).unwrap_or(i64::MAX),
+        i64::try_from(request.free).unwrap_or(i64::MAX - 1),
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -203,7 +205,7 @@ async fn lock_due_lanes(
             carrier: row.carrier.parse().map_err(|_| StoreError::Corrupt { what: "carrier" })?,
             tat: row.tat,
             setbacks,
-            has_followers: row.has_followers,
+            followers: usize::try_from(row.followers).unwrap_or(usize::MAX),
             quiet: find_quiet(row.quiet_from, row.quiet_until),
             is_limited: are_limited || row.campaign_closed_until.max(row.brand_closed_until) > Some(now),
             registration: Registration::new(license_id.clone(), row.campaign, row.brand),

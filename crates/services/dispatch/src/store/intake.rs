@@ -78,8 +78,11 @@ pub async fn record_deliveries(
         "insert into lanes (license_id)
          select distinct license_id from unnest($1::text[]) as license_id order by license_id
          on conflict (license_id) do update set due_at =
-           case when lanes.number is not null
-             then coalesce(lanes.due_at, greatest($2, lanes.tat, lanes.paused_until)) end",
+           case when lanes.number is null then null
+                -- After a pause one message is tried first, alone.
+                when lanes.setbacks > 0 and lanes.due_at is not null then lanes.due_at
+                -- It may look later only because of what waits for something else.
+                else least(lanes.due_at, greatest($2, lanes.tat, lanes.paused_until)) end",
         &licenses,
         now,
     )

@@ -28,8 +28,8 @@ pub struct Lane {
     pub carrier: CarrierName,
     pub tat: Option<DateTime<Utc>>,
     pub setbacks: u32,
-    /// Something in it may wait for another message to be over.
-    pub has_followers: bool,
+    /// Of those that wait, how many go only when another message is over; no more than a turn can take, and one.
+    pub followers: usize,
     pub quiet: Option<QuietHours>,
     /// It may meet limits that it shares.
     pub is_limited: bool,
@@ -60,6 +60,8 @@ pub struct Candidate {
     /// The network that is kept with it.
     pub stored_network: Option<Network>,
     pub order: (i16, i64),
+    /// It names a message that goes before it.
+    pub is_follower: bool,
 }
 
 impl Candidate {
@@ -202,7 +204,8 @@ impl<'a> Turn<'a> {
             let until = (*until).min(self.now + LOOK_AGAIN) + self.find_courtesy(place);
             by_pace.map_or(until, |tat| tat.max(until))
         });
-        let behind = self.lane.has_followers.then(|| {
+        let following = self.go.iter().filter(|each| each.is_follower).count();
+        let behind = (self.lane.followers > following).then(|| {
             let until = self.now + if self.lane.setbacks > 0 { LOOK_AGAIN } else { LOOK_BEHIND };
             by_pace.map_or(until, |tat| tat.max(until))
         });

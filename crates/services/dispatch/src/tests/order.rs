@@ -59,6 +59,29 @@ async fn texts_to_one_person_are_not_in_a_carrier_s_hands_at_the_same_time_and_o
 }
 
 #[tokio::test]
+async fn what_comes_while_a_text_waits_for_the_one_before_it_goes_at_once() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    world.take_over(&world.one_after_the_other(PHONE, 2)).await;
+    world.store.claim(&everything(Pace::OFF), world.clock.now()).await.unwrap();
+    let other = world.queue("acme", OTHER_PHONE, Reply, 1).await;
+    let claim = world.store.claim(&everything(Pace::OFF), world.clock.now()).await.unwrap();
+    let claimed: Vec<String> = claim.claimed.iter().map(|each| each.key.message_id.to_string()).collect();
+    assert_eq!(claimed, other);
+}
+
+#[tokio::test]
+async fn a_lane_has_nothing_to_do_when_what_followed_has_gone() {
+    let world = World::new().await;
+    world.assign("acme", 1).await;
+    for event in world.one_after_the_other(PHONE, 2) {
+        world.take_over(&[event]).await;
+        world.work(&world.replica(0.0)).await;
+        assert_eq!(world.store.find_next_due(&everything(Pace::OFF)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn a_text_waits_while_it_is_not_known_whether_the_carrier_took_the_one_before_it() {
     for fault in ["http_500_after_accept", "http_500"] {
         let world = World::new().await;
