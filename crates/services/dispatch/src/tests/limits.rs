@@ -224,6 +224,22 @@ async fn what_goes_as_the_last_of_a_day_is_not_held_with_those_behind_it() {
     assert_eq!((claimed.as_slice(), world.count("held").await), (&messages[..3], 17));
 }
 
+#[tokio::test]
+async fn a_text_that_would_fit_into_a_day_does_not_overtake_the_one_before_it_that_does_not() {
+    let world = World::limited(brand(BrandLimits { t_mobile_per_day: 0, per_day: 3 })).await;
+    world.assign("acme", 1).await;
+    world.queue("acme", VERIZON, Reply, 2).await;
+    let long = MessageQueued { segments: 2, ..world.queued("acme", ATT, Reply) };
+    let short = MessageQueued { follows: Some(long.message_id.clone()), ..world.queued("acme", ATT, Reply) };
+    world.take_over(&[long.clone(), short.clone()]).await;
+    for _ in 0..5 {
+        world.work(&world.replica(0.0)).await;
+        world.clock.advance(Duration::from_secs(1));
+    }
+    let states = [world.state(&long.message_id).await, world.state(&short.message_id).await];
+    assert_eq!(states, ["held", "waiting"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shared_limits_are_exact_when_replicas_claim_at_the_same_moment() {
     let limits = brand(BrandLimits { t_mobile_per_day: 0, per_day: 50 });
