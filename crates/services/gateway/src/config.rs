@@ -14,6 +14,7 @@ pub struct Settings {
     pub auth: AuthSettings,
     pub upstreams: UpstreamSettings,
     pub feed: FeedSettings,
+    pub console: ConsoleSettings,
     pub nats: NatsSettings,
     #[serde(flatten)]
     pub process: ProcessSettings,
@@ -76,6 +77,17 @@ impl FeedSettings {
     pub fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.heartbeat_ms.max(1))
     }
+}
+
+/// `[console]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct ConsoleSettings {
+    pub enabled: bool,
+    /// `""`: nobody to choose from.
+    pub sign_in_file: String,
+    /// `""`: no phones.
+    pub phones_url: String,
+    pub embedding_origins: Vec<String>,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod auth;
 mod config;
+mod console;
 mod error;
 mod feed;
 mod http;
@@ -24,7 +25,7 @@ use chassis::serve::{listen, serve_http};
 use chassis::{Clock, Health, Lifecycle};
 use tokio::net::TcpListener;
 
-pub use config::{AuthSettings, CorsSettings, FeedSettings, Settings, UpstreamSettings};
+pub use config::{AuthSettings, ConsoleSettings, CorsSettings, FeedSettings, Settings, UpstreamSettings};
 
 use crate::auth::Verifier;
 use crate::feed::Feeds;
@@ -67,7 +68,8 @@ pub async fn run(settings: Settings, listeners: Listeners, clock: Clock, lifecyc
     let verifier = Arc::new(Verifier::start(&settings.auth, clock.clone(), &lifecycle)?);
     let feeds = Feeds::start(settings.feed, bus, upstreams.feed.clone(), &lifecycle);
     let app = App { upstreams, verifier, feeds, clock, lifecycle: lifecycle.clone() };
-    let router = http::router(app, &settings.cors, &settings.upstreams)?;
+    let console = console::pages(&settings.console)?;
+    let router = http::router(app, &settings.cors, &settings.upstreams, console)?;
 
     // No checks: with a service or NATS away the rest still works, and another replica would see the same.
     let health = Health::new();

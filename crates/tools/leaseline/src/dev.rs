@@ -1,4 +1,4 @@
-//! `leaseline dev`: the development stack with a demo license, until Ctrl-C.
+//! `leaseline dev`: the development stack with two licenses to try, until Ctrl-C.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,20 +11,12 @@ use serde_json::{Value, json};
 
 use crate::audit;
 use crate::client::Api;
+use crate::demo_licenses::{DEMO, DEMO_LICENSES, DemoLicense, Person, write_sign_in};
 use crate::stack::{ACCOUNT_SID, Options, Ports, Service, Stack, random_secret};
 use crate::token::Signer;
 
-/// The license that is there from the beginning.
-pub const DEMO_LICENSE: &str = "demo";
-
-/// People of the demo license: id, kind, name, phone. The numbers belong to nobody (555-0100 to 555-0199).
-const PEOPLE: &[(&str, &str, &str, &str)] = &[
-    ("tenant-ana", "tenant", "Ana Torres", "+14155550101"),
-    ("tenant-ben", "tenant", "Ben Okafor", "+14155550102"),
-    ("lead-chloe", "lead", "Chloe Martin", "+12125550103"),
-    ("vendor-dario", "vendor", "Dario's Plumbing", "+13125550104"),
-    ("owner-elif", "owner", "Elif Kaya", "+16465550105"),
-];
+/// In the folder of the stack: who may be chosen at the console's sign-in.
+const SIGN_IN: &str = "sign-in.json";
 
 /// The one file of addresses and tokens, in shell form.
 #[derive(Debug)]
@@ -96,10 +88,13 @@ pub async fn run(dir: PathBuf, ports: Ports, databases: (Option<String>, Option<
     options.telnyx_signing_key = read_or_make(&dir.join("telnyx.signing"), || random_secret() + &random_secret())?;
     options.numbers_file = Some(dir.join("carrier-numbers.json"));
     options.media_folder = Some(dir.join("media"));
+    let sign_in_file = dir.join(SIGN_IN);
+    write_sign_in(&sign_in_file, &signer)?;
+    options.sign_in_file = Some(sign_in_file);
     let stack = Stack::start(&options).await?;
-    say(start, "seeding the demo license");
+    say(start, "seeding the demo licenses");
     let environment = environment(&stack, &signer, &engines)?;
-    let number = seed(&environment).await?;
+    let number = seed(&environment, &signer).await?;
     environment.write(&dir)?;
     say(start, "ready");
     print_guide(&dir, &environment, &number)?;
@@ -107,7 +102,9 @@ pub async fn run(dir: PathBuf, ports: Ports, databases: (Option<String>, Option<
     let gone = wait_for_the_end(&stack).await;
     println!("\nstopping");
     let stopped = stack.stop().await;
-    let _ = fs::remove_file(dir.join("env"));
+    for tokens in [dir.join("env"), dir.join(SIGN_IN)] {
+        let _ = fs::remove_file(tokens);
+    }
     drop(engines);
     if let Some(service) = gone {
         bail!("the {} service stopped by itself: see its log above", service.name());
@@ -125,9 +122,9 @@ fn environment(stack: &Stack, signer: &Signer, engines: &Engines) -> Result<Envi
         ("LEASELINE_GATEWAY_URL", first(&stack.gateway_urls)),
         ("LEASELINE_INGEST_URL", first(&stack.ingest_urls)),
         ("LEASELINE_SIMULATOR_URL", stack.simulator_url.clone()),
-        ("LEASELINE_LICENSE_ID", DEMO_LICENSE.to_owned()),
-        ("LEASELINE_MANAGER_TOKEN", signer.sign(DEMO_LICENSE, "manager", "mia", "Mia Manager")?),
-        ("LEASELINE_ADMIN_TOKEN", signer.sign(DEMO_LICENSE, "admin", "adam", "Adam Admin")?),
+        ("LEASELINE_LICENSE_ID", DEMO.id.to_owned()),
+        ("LEASELINE_MANAGER_TOKEN", signer.sign(DEMO.id, "manager", "mia", "Mia Manager")?),
+        ("LEASELINE_ADMIN_TOKEN", signer.sign(DEMO.id, "admin", "adam", "Adam Admin")?),
         ("LEASELINE_SERVICE_TOKEN", signer.sign("", "service", "backend", "Company backend")?),
         ("LEASELINE_TWILIO_ACCOUNT_SID", ACCOUNT_SID.to_owned()),
         ("LEASELINE_TWILIO_AUTH_TOKEN", stack.twilio_auth_token.clone()),
@@ -142,20 +139,23 @@ fn environment(stack: &Stack, signer: &Signer, engines: &Engines) -> Result<Envi
     Ok(Environment { values: values.map(|(name, value)| (name.to_owned(), value)).into() })
 }
 
-/// The demo license and its people, through the public API. Doing it again changes nothing, but that the numbers of an
-/// earlier run on other ports get the addresses of this one.
-async fn seed(environment: &Environment) -> Result<String> {
+/// The demo licenses and their people, through the public API; returns the first one's messages number. Doing it again
+/// changes nothing, but that the numbers of an earlier run on other ports get the addresses of this one.
+async fn seed(environment: &Environment, signer: &Signer) -> Result<String> {
     let gateway = environment.get("LEASELINE_GATEWAY_URL")?;
     let backend = Api::new(gateway, environment.get("LEASELINE_SERVICE_TOKEN")?);
-    let manager = Api::new(gateway, environment.get("LEASELINE_MANAGER_TOKEN")?);
-    let license = json!({ "company_name": "Demo Property Management", "company_phone": "+14155550100" });
-    backend.put(&format!("/v1/licenses/{DEMO_LICENSE}"), &license).await?;
-    for (id, kind, name, phone) in PEOPLE {
-        manager.put(&format!("/v1/people/{id}"), &json!({ "kind": kind, "name": name, "phones": [phone] })).await?;
+    let mut numbers = Vec::new();
+    for DemoLicense { id, company_name, company_phone, people, .. } in DEMO_LICENSES {
+        let license = json!({ "company_name": company_name, "company_phone": company_phone });
+        backend.put(&format!("/v1/licenses/{id}"), &license).await?;
+        let admin = Api::new(gateway, &signer.sign(id, "admin", "seed", "Seed")?);
+        for Person { id, kind, name, phones } in *people {
+            admin.put(&format!("/v1/people/{id}"), &json!({ "kind": kind, "name": name, "phones": phones })).await?;
+        }
+        numbers.push(wait_for_number(&admin).await?);
     }
-    let number = wait_for_number(&manager).await?;
     audit::repair(environment.get("LEASELINE_NUMBERS_URL")?).await?;
-    Ok(number)
+    Ok(numbers.swap_remove(0))
 }
 
 /// Waits until the license has its messages number.
@@ -178,20 +178,25 @@ pub async fn wait_for_number(manager: &Api) -> Result<String> {
 
 fn print_guide(dir: &Path, environment: &Environment, number: &str) -> Result<()> {
     let env_file = dir.join("env");
-    let (ana, phone) = (PEOPLE[0].0, PEOPLE[0].3);
+    let phones = DEMO.people.iter().find_map(|person| Some((person.id, person.phones.first()?)));
+    let (ana, phone) = phones.context("nobody of the demo license has a phone")?;
     println!(
         "
-Leaseline is running.
+Leaseline is running. Open this first:
+
+  {gateway}/console/
+
+It is the console. Choose who you are; a second window can be another manager. \"Phones\" in it is where you are the tenant.
+
+For reference:
 
   gateway    {gateway}   (REST and the feed; reference: {gateway}/docs)
+  simulator  {simulator}   (the carrier; its phones: {simulator}/phones)
   ingest     {ingest}   (the carrier's webhooks)
-  simulator  {simulator}   (the carrier and its phones)
   license    {license}, messages number {number}
-  manager    Mia Manager: her token is LEASELINE_MANAGER_TOKEN in {env}
+  tokens     in {env}: LEASELINE_MANAGER_TOKEN is Mia Manager's
 
-  token      {token}
-
-Four things to try, in another terminal:
+Four things to try by hand, in another terminal:
 
   1. Watch what happens, live:
        . {env}; curl -N -H \"Authorization: Bearer $LEASELINE_MANAGER_TOKEN\" $LEASELINE_GATEWAY_URL/v1/feed
@@ -209,8 +214,7 @@ The whole job as a story: scripts/demo. Ctrl-C stops everything.",
         gateway = environment.get("LEASELINE_GATEWAY_URL")?,
         ingest = environment.get("LEASELINE_INGEST_URL")?,
         simulator = environment.get("LEASELINE_SIMULATOR_URL")?,
-        license = DEMO_LICENSE,
-        token = environment.get("LEASELINE_MANAGER_TOKEN")?,
+        license = DEMO.id,
         env = env_file.display(),
     );
     Ok(())
@@ -246,10 +250,16 @@ mod tests {
     use super::*;
     use crate::client::Phones;
 
+    /// Her phone.
+    const ANA: &str = "+14155550101";
+
     /// The stack, on other ports than before, with what was left: its databases and the carriers' numbers.
     async fn start(dir: &Path, engines: &Engines, id: &str) -> (Stack, Environment, String) {
         let signer = Signer::new("a-key-of-this-tests-own-at-least-32-bytes".to_owned());
+        let sign_in_file = dir.join(SIGN_IN);
+        write_sign_in(&sign_in_file, &signer).unwrap();
         let options = Options {
+            sign_in_file: Some(sign_in_file),
             database_prefix: format!("dev_{id}_"),
             namespace: format!("dev{id}"),
             twilio_auth_token: "the-same-each-time".to_owned(),
@@ -260,8 +270,28 @@ mod tests {
         };
         let stack = Stack::start(&options).await.unwrap();
         let environment = environment(&stack, &signer, engines).unwrap();
-        let number = seed(&environment).await.unwrap();
+        let number = seed(&environment, &signer).await.unwrap();
         (stack, environment, number)
+    }
+
+    /// As the console does it.
+    async fn everybody_of_the_sign_in_gets_in(gateway: &str) {
+        let configuration = Api::new(gateway, "nobody").get("/console/config.json").await.unwrap();
+        assert!(configuration["phones_url"].as_str().unwrap().ends_with("/phones"));
+        let choices = configuration["sign_in"].as_array().unwrap();
+        let mut seen = Vec::new();
+        for choice in choices {
+            let people = Api::new(gateway, choice["token"].as_str().unwrap()).get("/v1/people").await.unwrap();
+            seen.push((choice["label"].as_str().unwrap(), people["items"].as_array().unwrap().len()));
+        }
+        let (demo, second) = (DEMO.people.len(), 2);
+        let expected = [
+            ("Mia Manager, Demo Property Management", demo),
+            ("Max Manager, Demo Property Management", demo),
+            ("Adam Admin, Demo Property Management", demo),
+            ("Olga Admin, Second Street Rentals", second),
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -273,15 +303,16 @@ mod tests {
         let (database_url, nats_url) = (given("LEASELINE_TEST_DATABASE_URL"), given("LEASELINE_TEST_NATS_URL"));
         let engines = Engines::start(&dir, Durability::Full, database_url, nats_url).unwrap();
 
-        let (first, _, bought) = start(&dir, &engines, &id).await;
+        let (first, environment, bought) = start(&dir, &engines, &id).await;
+        everybody_of_the_sign_in_gets_in(environment.get("LEASELINE_GATEWAY_URL").unwrap()).await;
         first.stop().await.unwrap();
         let (again, environment, number) = start(&dir, &engines, &id).await;
         assert_eq!(number, bought, "what it holds is there again");
         let phones = Phones::new(environment.get("LEASELINE_SIMULATOR_URL").unwrap());
-        assert_eq!(phones.text(PEOPLE[0].3, &number, "hello").await.unwrap()["webhook_status"], 200);
+        assert_eq!(phones.text(ANA, &number, "hello").await.unwrap()["webhook_status"], 200);
         // Ingest may still be reading the routes.
         let rings = async {
-            while phones.call(PEOPLE[0].3, &number, "busy").await.unwrap()["dialed"] != "+14155550100" {
+            while phones.call(ANA, &number, "busy").await.unwrap()["dialed"] != "+14155550100" {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };

@@ -8,6 +8,7 @@ pub mod client;
 pub mod crash;
 pub mod dead;
 pub mod demo;
+pub mod demo_licenses;
 pub mod dev;
 pub mod seed;
 pub mod stack;

@@ -106,6 +106,8 @@ pub struct Options {
     pub numbers_file: Option<PathBuf>,
     /// Where media are kept. `None`: they are gone with the stack.
     pub media_folder: Option<PathBuf>,
+    /// Among whom one chooses at the console's sign-in. `None`: there is no console.
+    pub sign_in_file: Option<PathBuf>,
     pub signer: Signer,
 }
 
@@ -126,6 +128,7 @@ impl Options {
             telnyx_signing_key: random_secret() + &random_secret(),
             numbers_file: None,
             media_folder: None,
+            sign_in_file: None,
             signer: signer.clone(),
         }
     }
@@ -267,6 +270,11 @@ impl Layout {
             set("LEASELINE_AUTH_AUDIENCE", options.signer.audience.clone());
             set("LEASELINE_AUTH_STATIC_KEYS", options.signer.key.clone());
             set("LEASELINE_CORS_ALLOWED_ORIGINS", "*".to_owned());
+            if let Some(file) = &options.sign_in_file {
+                set("LEASELINE_CONSOLE_ENABLED", "true".to_owned());
+                set("LEASELINE_CONSOLE_SIGN_IN_FILE", file.display().to_string());
+                set("LEASELINE_CONSOLE_PHONES_URL", format!("{simulator_url}/phones"));
+            }
             if let Some(url) = databases.get(&service) {
                 set("LEASELINE_DATABASE_URL", url.clone());
             }

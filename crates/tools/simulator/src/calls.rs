@@ -84,6 +84,8 @@ pub(crate) struct Called {
     result_status: Option<u16>,
     /// The XML of its answer.
     after: Option<String>,
+    /// The sentence spoken then.
+    said_after: Option<String>,
 }
 
 /// Who plays the call, and where its number's owner listens.
@@ -154,9 +156,9 @@ impl Line {
             called.result_status = result.answer.as_ref().map(|answer| answer.status);
             called.after = result.answer.map(|answer| answer.body);
         }
-        let says_after = called.after.as_deref().and_then(twiml::read).is_some_and(|after| after.said.is_some());
+        called.said_after = called.after.as_deref().and_then(twiml::read).and_then(|after| after.said);
         let bridged = end.is_some_and(|end| end.outcome == Outcome::Answered);
-        let status = decide_status(&script, bridged, says_after, outcome);
+        let status = decide_status(&script, bridged, called.said_after.is_some(), outcome);
         self.tell_end(status, if bridged { duration_s } else { 0 }).await;
         called
     }

@@ -2,7 +2,7 @@
 //! Bounded: the newest 200,000 messages stay, older ones are forgotten. Recording costs the same however many there are;
 //! lists go through an index per number.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -73,14 +73,31 @@ pub(crate) struct Message {
     pub(crate) segments: usize,
     pub(crate) status: Status,
     pub(crate) error_code: Option<u32>,
-    /// Whether the text shows on the phone it was sent to.
-    pub(crate) on_phone: bool,
+    /// Since when the text shows on the phone it was sent to, if it does.
+    pub(crate) on_phone_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
     pub(crate) sent_at: Option<DateTime<Utc>>,
 }
 
 impl Message {
+    fn shows_on_phone(&self) -> bool {
+        self.on_phone_at.is_some() && self.direction != Direction::Inbound
+    }
+
+    /// When the text shows on its phone, or was written there.
+    pub(crate) fn shown_at(&self) -> DateTime<Utc> {
+        self.on_phone_at.unwrap_or(self.created_at)
+    }
+
+    /// The phone that wrote the text, or on which it shows.
+    fn phone(&self) -> Option<&str> {
+        match self.direction {
+            Direction::Inbound => Some(&self.from),
+            _ => self.on_phone_at.map(|_| self.to.as_str()),
+        }
+    }
+
     /// The type of a medium, as the carrier tells it.
     pub(crate) fn media_type(&self, index: usize) -> &str {
         self.media_types.get(index).map_or(USUAL_TYPE, String::as_str)
@@ -149,10 +166,21 @@ impl History {
         self.messages.get(usize::try_from(place.checked_sub(self.oldest)?).ok()?)
     }
 
+    fn find_mut(&mut self, sid: &str) -> Option<&mut Message> {
+        let place = self.by_sid.get(sid)?.checked_sub(self.oldest)?;
+        self.messages.get_mut(usize::try_from(place).ok()?)
+    }
+
+    /// A text shows on its phone from now on.
+    pub(crate) fn mark_on_phone(&mut self, sid: &str, now: DateTime<Utc>) {
+        if let Some(message) = self.find_mut(sid) {
+            message.on_phone_at = Some(now);
+        }
+    }
+
     /// Moves a message forward. A final status stays, in whatever order the steps come.
     pub(crate) fn mark_status(&mut self, sid: &str, status: Status, error_code: Option<u32>, now: DateTime<Utc>) {
-        let Some(place) = self.by_sid.get(sid).and_then(|place| place.checked_sub(self.oldest)) else { return };
-        let Some(message) = usize::try_from(place).ok().and_then(|at| self.messages.get_mut(at)) else { return };
+        let Some(message) = self.find_mut(sid) else { return };
         if message.status.is_final() {
             return;
         }
@@ -189,13 +217,38 @@ impl History {
 
     /// What a phone got, oldest first; at most the newest `limit`.
     pub(crate) fn list_inbox<'a>(&'a self, phone: &'a str, limit: usize) -> Vec<&'a Message> {
-        let mut inbox: Vec<&Message> = self
-            .list(Some(phone), None)
-            .filter(|message| message.on_phone && message.direction != Direction::Inbound)
-            .take(limit)
-            .collect();
+        let mut inbox: Vec<&Message> =
+            self.list(Some(phone), None).filter(|message| message.shows_on_phone()).take(limit).collect();
         inbox.reverse();
         inbox
+    }
+
+    /// What a phone wrote and got, in the order in which it shows there; at most the newest `limit`.
+    pub(crate) fn list_phone<'a>(&'a self, phone: &'a str, limit: usize) -> Vec<&'a Message> {
+        let written = self.list(None, Some(phone)).filter(|message| message.direction == Direction::Inbound);
+        let received = self.list(Some(phone), None).filter(|message| message.shows_on_phone());
+        let mut shown: Vec<&Message> = written.take(limit).collect();
+        shown.reverse();
+        let mut received: Vec<&Message> = received.take(limit).collect();
+        received.reverse();
+        // What came in the same moment answers what was written.
+        shown.extend(received);
+        shown.sort_by_key(|message| message.shown_at());
+        shown.split_off(shown.len().saturating_sub(limit))
+    }
+
+    /// The phones that wrote or got something, each with what shows there at last, newest first. Looks at the newest
+    /// `messages` only and finds at most `phones`.
+    pub(crate) fn list_phones(&self, messages: usize, phones: usize) -> Vec<(&str, &Message)> {
+        let mut seen = HashSet::new();
+        self.messages
+            .iter()
+            .rev()
+            .take(messages)
+            .filter_map(|message| Some((message.phone()?, message)))
+            .filter(|(phone, _)| seen.insert(*phone))
+            .take(phones)
+            .collect()
     }
 }
 
@@ -217,7 +270,7 @@ mod tests {
             segments: 1,
             status: Status::Queued,
             error_code: None,
-            on_phone: true,
+            on_phone_at: Some(now),
             created_at: now,
             updated_at: now,
             sent_at: None,
@@ -246,6 +299,34 @@ mod tests {
             history.record(message(sid, "c", "z"));
         }
         assert_eq!((history.by_to.len(), history.by_from.len(), history.by_sid.len()), (1, 1, 3));
+    }
+
+    #[test]
+    fn a_phone_shows_what_it_wrote_and_what_is_on_it_in_the_order_of_its_own_clock() {
+        let mut history = History::new(10);
+        let start = Utc::now();
+        let at = |seconds| start + chrono::TimeDelta::seconds(seconds);
+        for (second, sid, from, to, direction, on_phone) in [
+            (0, "late", "number", "phone", Direction::OutboundApi, Some(3)),
+            (1, "written", "phone", "number", Direction::Inbound, None),
+            (1, "reply", "number", "phone", Direction::OutboundReply, Some(1)),
+            (2, "lost", "number", "phone", Direction::OutboundApi, None),
+            (4, "other", "number", "another phone", Direction::OutboundApi, Some(4)),
+        ] {
+            history.record(Message {
+                direction,
+                created_at: at(second),
+                on_phone_at: on_phone.map(at),
+                ..message(sid, from, to)
+            });
+        }
+        assert_eq!(sids(history.list_phone("phone", 10).into_iter()), ["written", "reply", "late"]);
+        assert_eq!(sids(history.list_phone("phone", 2).into_iter()), ["reply", "late"]);
+        let phones = |messages, phones| -> Vec<&str> {
+            history.list_phones(messages, phones).into_iter().map(|(phone, _)| phone).collect()
+        };
+        assert_eq!(phones(10, 10), ["another phone", "phone"]);
+        assert_eq!((phones(10, 1), phones(1, 10)), (vec!["another phone"], vec!["another phone"]));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The carrier simulator: a program that plays Twilio and Telnyx on loopback (DESIGN §3), so that the real adapters run in
-//! development, tests, benchmarks and demos. It also plays the phones, through a control API under `/_sim`.
+//! development, tests, benchmarks and demos. It also plays the phones, through a control API under `/_sim` and a page for people.
 //! It is a witness of its own: it shares no code with the product, checks credentials and signs webhooks itself,
 //! and keeps numbers as plain strings. It refuses what it cannot play instead of pretending.
 //! Everything lives in memory and is bounded; the README documents each call and each fault.
 
+mod airplane;
 mod area_codes;
 mod calls;
 mod carrier;
@@ -19,6 +20,7 @@ mod ledger;
 mod media;
 mod networks;
 mod numbers;
+mod page;
 mod receipts;
 mod requests;
 mod segments;
@@ -118,6 +120,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         .merge(telnyx::router(&simulator))
         .merge(media::router())
         .merge(control::router())
+        .merge(page::router())
         .fallback(refuse_unknown_path)
         .method_not_allowed_fallback(refuse_method)
         .layer(middleware::from_fn_with_state(simulator.clone(), connection::end_on_shutdown))

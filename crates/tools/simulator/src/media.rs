@@ -92,6 +92,14 @@ impl Files {
         (key, sid)
     }
 
+    /// Where a message's media are got from without credentials: files that are kept here by their path.
+    pub(crate) fn locate(&self, message_sid: &str, media_urls: &[String]) -> Vec<String> {
+        let of_message = self.kept.iter().filter(|file| file.message_sid == message_sid);
+        let files: Vec<&File> = of_message.collect();
+        let find = |url: &String| files.iter().find(|file| url.ends_with(&file.key) || url.ends_with(&file.sid));
+        media_urls.iter().map(|url| find(url).map_or_else(|| url.clone(), |file| path_of(&file.key))).collect()
+    }
+
     /// The key of a file of a message of Twilio's.
     pub(crate) fn find_key(&self, message_sid: &str, sid: &str) -> Option<&str> {
         let file = self.kept.iter().find(|file| file.sid == sid && file.message_sid == message_sid)?;
@@ -101,7 +109,11 @@ impl Files {
 
 /// Where a file is got from.
 pub(crate) fn address(simulator: &Simulator, key: &str) -> String {
-    format!("{}/_files/{key}", simulator.base_url)
+    simulator.base_url.clone() + &path_of(key)
+}
+
+fn path_of(key: &str) -> String {
+    format!("/_files/{key}")
 }
 
 pub(crate) fn router() -> Router<Arc<Simulator>> {

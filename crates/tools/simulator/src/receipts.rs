@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -92,6 +91,13 @@ pub(crate) struct Course {
     pub(crate) report: Report,
 }
 
+impl Course {
+    /// Whether the next step is that the text reaches its phone.
+    pub(crate) fn needs_phone(&self) -> bool {
+        self.steps.front().is_some_and(|step| step.status == Status::Delivered)
+    }
+}
+
 /// To whom the steps are told, in each carrier's way.
 pub(crate) enum Report {
     Twilio(twilio::texts::Receipts),
@@ -124,6 +130,11 @@ impl Courses {
     pub(crate) fn start(&self, course: Course) {
         self.pending.fetch_add(1, Relaxed);
         // Only a simulator that is shutting down has no receiver; then receipts end.
+        let _ended = self.sender.send(course);
+    }
+
+    /// Goes on with one that was held.
+    pub(crate) fn resume(&self, course: Course) {
         let _ended = self.sender.send(course);
     }
 
@@ -184,8 +195,8 @@ pub(crate) async fn run(simulator: Arc<Simulator>, mut arriving: mpsc::Unbounded
             () = simulator.shutdown.cancelled() => return,
             Some(course) = arriving.recv() => course,
             Some(ended) = in_flight.join_next() => match ended {
-                Ok(course) => course,
-                Err(_) => continue,
+                Ok(Some(course)) => course,
+                Ok(None) | Err(_) => continue,
             },
             () = sleep_until(next) => continue,
         };
@@ -204,10 +215,11 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// Moves the message on and posts the receipt; answers the rest of the course.
-async fn take_step(simulator: Arc<Simulator>, mut course: Course) -> Course {
-    let Some(step) = course.steps.pop_front() else { return course };
-    simulator.world().history.mark_status(&course.sid, step.status, step.error_code, Utc::now());
+/// Moves the message on and posts the receipt; answers the rest of the course. Nothing when the course waits for its phone.
+async fn take_step(simulator: Arc<Simulator>, course: Course) -> Option<Course> {
+    let mut course = simulator.world().hold_course(course)?;
+    let Some(step) = course.steps.pop_front() else { return Some(course) };
+    simulator.world().mark_status(&course.sid, step.status, step.error_code);
     let count = |taken: bool| {
         let counter = if taken { &simulator.counts.receipts_delivered } else { &simulator.counts.receipts_failed };
         counter.fetch_add(1, Relaxed);
@@ -215,20 +227,20 @@ async fn take_step(simulator: Arc<Simulator>, mut course: Course) -> Course {
     match &course.report {
         Report::Twilio(receipts) => {
             let Some((url, params)) = receipts.prepare(&simulator.config.account_sid, &course.sid, step) else {
-                return course;
+                return Some(course);
             };
             for _ in 0..step.posts {
                 count(simulator.twilio_webhooks.deliver(url, &params).await.taken);
             }
         }
         Report::Telnyx(report) => {
-            let Some((url, failover, event)) = report.prepare(step) else { return course };
+            let Some((url, failover, event)) = report.prepare(step) else { return Some(course) };
             for _ in 0..step.posts {
                 count(simulator.telnyx_webhooks.deliver(url, failover, &event).await.taken);
             }
         }
     }
-    course
+    Some(course)
 }
 
 #[cfg(test)]

@@ -4,16 +4,18 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::Utc;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Config;
+use crate::airplane::{Airplanes, Waiting};
 use crate::carrier::CarrierName;
 use crate::consent::OptOuts;
 use crate::faults::{Fault, Faults, Point, Subject};
-use crate::history::{History, LIMIT};
+use crate::history::{History, LIMIT, Message, Status};
 use crate::media::Files;
 use crate::numbers::Numbers;
 use crate::receipts::{Course, Courses};
@@ -25,10 +27,66 @@ use crate::{telnyx, twilio};
 /// What the carriers and the phones know.
 pub(crate) struct World {
     pub(crate) numbers: Numbers,
+    /// Changed through the world alone, so that who looks on hears of it.
     pub(crate) history: History,
+    airplanes: Airplanes,
+    changes: watch::Sender<()>,
     pub(crate) opt_outs: OptOuts,
     pub(crate) telnyx: telnyx::Account,
     pub(crate) files: Files,
+}
+
+impl World {
+    /// Tells of each change of what phones and messages show, without saying what changed.
+    pub(crate) fn watch(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Notes a message. A text for a phone in airplane mode shows there when that ends.
+    pub(crate) fn record(&mut self, mut message: Message) {
+        if message.on_phone_at.is_some() && self.airplanes.hold_text(&message.to, &message.sid) {
+            message.on_phone_at = None;
+        }
+        self.history.record(message);
+        self.changes.send_replace(());
+    }
+
+    /// Moves a message forward.
+    pub(crate) fn mark_status(&mut self, sid: &str, status: Status, error_code: Option<u32>) {
+        self.history.mark_status(sid, status, error_code, Utc::now());
+        self.changes.send_replace(());
+    }
+
+    /// How many texts wait for the phone. `None`: it is not in airplane mode.
+    pub(crate) fn count_waiting(&self, phone: &str) -> Option<usize> {
+        self.airplanes.count_texts(phone)
+    }
+
+    /// Whether the phone is in airplane mode now; with very many of them it is not.
+    pub(crate) fn begin_airplane(&mut self, phone: &str) -> bool {
+        let began = self.airplanes.begin(phone);
+        self.changes.send_replace(());
+        began
+    }
+
+    /// What waited shows on the phone. Returns what goes on with its receipts.
+    pub(crate) fn end_airplane(&mut self, phone: &str) -> Vec<Course> {
+        let Waiting { texts, courses } = self.airplanes.end(phone);
+        let now = Utc::now();
+        for sid in &texts {
+            self.history.mark_on_phone(sid, now);
+        }
+        self.changes.send_replace(());
+        courses
+    }
+
+    /// Keeps a course whose next step needs its phone, while that is in airplane mode; gives back any other.
+    pub(crate) fn hold_course(&mut self, course: Course) -> Option<Course> {
+        let Some(message) = self.history.find(&course.sid).filter(|_| course.needs_phone()) else {
+            return Some(course);
+        };
+        self.airplanes.hold_course(&message.to, course)
+    }
 }
 
 /// Totals since the start.
@@ -102,6 +160,8 @@ impl Simulator {
             world: Mutex::new(World {
                 numbers: Numbers::open(config.numbers_file.clone())?,
                 history: History::new(LIMIT),
+                airplanes: Airplanes::default(),
+                changes: watch::Sender::new(()),
                 opt_outs: OptOuts::default(),
                 telnyx: telnyx::Account::default(),
                 files: Files::default(),

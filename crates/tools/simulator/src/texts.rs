@@ -88,7 +88,7 @@ fn record(
         media_types,
         status: Status::Received,
         error_code: None,
-        on_phone: false,
+        on_phone_at: None,
         created_at: now,
         updated_at: now,
         sent_at: Some(now),
@@ -100,9 +100,9 @@ fn record(
     let mut world = simulator.world();
     let reply =
         keyword.zip(scope).and_then(|(keyword, scope)| world.opt_outs.record_word(&message.from, scope, keyword));
-    world.history.record(message.clone());
+    world.record(message.clone());
     if let Some(reply) = reply {
-        world.history.record(Message {
+        world.record(Message {
             sid: make_sid(false),
             direction: Direction::OutboundReply,
             from: message.to.clone(),
@@ -112,7 +112,7 @@ fn record(
             media_urls: Vec::new(),
             media_types: Vec::new(),
             status: Status::Delivered,
-            on_phone: true,
+            on_phone_at: Some(now),
             ..message.clone()
         });
     }

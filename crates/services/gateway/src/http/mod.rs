@@ -79,8 +79,14 @@ impl App {
     }
 }
 
-/// All of it: routes, limits, CORS, problem documents for what no route takes.
-pub(crate) fn router(app: App, cors: &CorsSettings, limits: &UpstreamSettings) -> anyhow::Result<axum::Router> {
+/// All of it: routes, limits, CORS, problem documents for what no route takes. The console's pages are not for other
+/// origins, whatever CORS allows.
+pub(crate) fn router(
+    app: App,
+    cors: &CorsSettings,
+    limits: &UpstreamSettings,
+    console: axum::Router,
+) -> anyhow::Result<axum::Router> {
     let (routes, api) = routes(limits).split_for_parts();
     Ok(routes
         .fallback(async || Problem::unknown_path())
@@ -91,7 +97,8 @@ pub(crate) fn router(app: App, cors: &CorsSettings, limits: &UpstreamSettings) -
         .layer(middleware::map_response(forbid_storing))
         .merge(openapi::pages(api))
         .layer(middleware::from_fn(observe::observe))
-        .layer(cors_layer(cors)?))
+        .layer(cors_layer(cors)?)
+        .merge(console.layer(middleware::from_fn(observe::observe))))
 }
 
 fn routes(limits: &UpstreamSettings) -> OpenApiRouter<App> {

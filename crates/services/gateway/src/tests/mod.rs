@@ -4,6 +4,7 @@ mod auth;
 mod batches;
 mod calls;
 mod consent;
+mod console;
 mod deleting;
 mod description;
 mod feed;

@@ -1,6 +1,7 @@
 //! The control API under `/_sim`: makes phones text and call, shows what they got, sets faults.
 //! It has no authentication: it is for loopback. Bad input gets a problem document that names the field.
 
+mod changes;
 mod phones;
 mod show;
 
@@ -29,9 +30,16 @@ type Shared = State<Arc<Simulator>>;
 pub(crate) fn router() -> Router<Arc<Simulator>> {
     Router::new()
         .route("/_sim/health", get(health))
+        .route("/_sim/changes", get(changes::follow))
+        .route("/_sim/phones", get(phones::list))
         .route("/_sim/phones/{number}/text", post(phones::text).layer(DefaultBodyLimit::max(MAX_TEXT_BYTES)))
         .route("/_sim/phones/{number}/call", post(phones::call))
         .route("/_sim/phones/{number}/inbox", get(phones::inbox))
+        .route("/_sim/phones/{number}/messages", get(phones::messages))
+        .route(
+            "/_sim/phones/{number}/airplane",
+            get(phones::airplane).put(phones::begin_airplane).delete(phones::end_airplane),
+        )
         .route("/_sim/numbers", get(show::numbers))
         .route("/_sim/numbers/{number}", delete(lose_number))
         .route("/_sim/numbers/{number}/sent", get(show::sent))

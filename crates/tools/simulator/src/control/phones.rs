@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,11 +11,18 @@ use super::show::rfc_3339;
 use super::{Problem, Shared, nobody_owns, parse};
 use crate::calls::{self, Called, Dialling, Outcome};
 use crate::e164;
+use crate::history::Direction;
 use crate::media::Attachment;
+use crate::state::{Simulator, World};
 use crate::texts::{self, Text, Texted};
 
 /// The most messages that one look into an inbox shows.
 const MAX_INBOX: usize = 10_000;
+/// The most messages that a phone shows, and the most phones that are listed.
+const MAX_SHOWN: usize = 500;
+const MAX_PHONES: usize = 200;
+/// How many messages are looked at for phones.
+const MAX_LOOK: usize = 20_000;
 const MAX_TEXT_CHARACTERS: usize = 1_600;
 const MAX_MEDIA: usize = 10;
 /// Seconds that a call lasts which names no duration.
@@ -58,6 +66,7 @@ pub(super) async fn text(
 ) -> Result<Json<TextAnswer>, Problem> {
     let TextRequest { to, body, media_urls } = parse(&body)?;
     check_phone(&phone)?;
+    check_reach(&simulator, &phone)?;
     if body.is_empty() && media_urls.is_empty() {
         return Err(Problem::invalid("body: a text needs a body or media_urls"));
     }
@@ -83,6 +92,7 @@ pub(super) async fn call(
 ) -> Result<Json<Called>, Problem> {
     let CallRequest { to, outcome, duration_s, withheld } = parse(&body)?;
     check_phone(&phone)?;
+    check_reach(&simulator, &phone)?;
     if duration_s.is_some() && outcome != Outcome::Answered {
         return Err(Problem::invalid("duration_s: only a call that is answered lasts"));
     }
@@ -104,11 +114,95 @@ pub(super) async fn inbox(State(simulator): Shared, Path(phone): Path<String>) -
                 "from": message.from,
                 "body": message.body,
                 "media_urls": message.media_urls,
-                "received_at": rfc_3339(message.created_at),
+                "received_at": message.on_phone_at.map(rfc_3339),
             })
         })
         .collect();
     Ok(Json(json!({ "messages": messages })))
+}
+
+/// The phones that wrote or got something, or are in airplane mode, newest first.
+pub(super) async fn list(State(simulator): Shared) -> Json<Value> {
+    let world = simulator.world();
+    let phones: Vec<Value> = world
+        .history
+        .list_phones(MAX_LOOK, MAX_PHONES)
+        .into_iter()
+        .map(|(phone, last)| {
+            json!({
+                "phone": phone,
+                "airplane": world.count_waiting(phone).is_some(),
+                "last_body": last.body,
+                "last_at": rfc_3339(last.shown_at()),
+            })
+        })
+        .collect();
+    Json(json!({ "phones": phones }))
+}
+
+/// What the phone shows: what it wrote and what it got, oldest first.
+pub(super) async fn messages(State(simulator): Shared, Path(phone): Path<String>) -> Result<Json<Value>, Problem> {
+    check_phone(&phone)?;
+    let world = simulator.world();
+    let messages: Vec<Value> = world
+        .history
+        .list_phone(&phone, MAX_SHOWN)
+        .into_iter()
+        .map(|message| {
+            let written = message.direction == Direction::Inbound;
+            json!({
+                "message_sid": message.sid,
+                "direction": if written { "written" } else { "received" },
+                "number": if written { &message.to } else { &message.from },
+                "body": message.body,
+                "media_urls": world.files.locate(&message.sid, &message.media_urls),
+                "at": rfc_3339(message.shown_at()),
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "messages": messages, "airplane": show_airplane(&world, &phone) })))
+}
+
+pub(super) async fn airplane(State(simulator): Shared, Path(phone): Path<String>) -> Result<Json<Value>, Problem> {
+    check_phone(&phone)?;
+    Ok(Json(show_airplane(&simulator.world(), &phone)))
+}
+
+/// From now on, what is sent to the phone waits.
+pub(super) async fn begin_airplane(
+    State(simulator): Shared,
+    Path(phone): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    check_phone(&phone)?;
+    let mut world = simulator.world();
+    if !world.begin_airplane(&phone) {
+        return Err(Problem::invalid("too many phones are in airplane mode"));
+    }
+    Ok(Json(show_airplane(&world, &phone)))
+}
+
+/// What waited arrives, and is told to its sender.
+pub(super) async fn end_airplane(State(simulator): Shared, Path(phone): Path<String>) -> Result<StatusCode, Problem> {
+    check_phone(&phone)?;
+    let waiting = simulator.world().end_airplane(&phone);
+    for course in waiting {
+        simulator.courses.resume(course);
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn show_airplane(world: &World, phone: &str) -> Value {
+    let waiting = world.count_waiting(phone);
+    json!({ "on": waiting.is_some(), "waiting": waiting.unwrap_or_default() })
+}
+
+/// A phone in airplane mode reaches nobody.
+fn check_reach(simulator: &Simulator, phone: &str) -> Result<(), Problem> {
+    if simulator.world().count_waiting(phone).is_none() {
+        return Ok(());
+    }
+    let detail = format!("{phone} is in airplane mode; DELETE /_sim/phones/{phone}/airplane ends it.");
+    Err(Problem::new(StatusCode::CONFLICT, "airplane_mode", detail))
 }
 
 fn check_phone(phone: &str) -> Result<(), Problem> {

@@ -141,7 +141,7 @@ fn check(simulator: &Simulator, request: SendRequest) -> Result<Taken, Refusal> 
             media_types: Vec::new(),
             status: Status::Queued,
             error_code: None,
-            on_phone: true,
+            on_phone_at: None,
             created_at: now,
             updated_at: now,
             sent_at: None,
@@ -159,7 +159,7 @@ fn accept(simulator: &Simulator, taken: Taken, fault: Option<&Fault>) -> Value {
         let fault = simulator.take_fault(CARRIER, Point::Receipt, Subject::number(&message.to));
         plan_steps(CARRIER, delay, fault.as_ref())
     };
-    message.on_phone = reaches_phone(&steps);
+    message.on_phone_at = reaches_phone(&steps).then_some(message.created_at);
     let mut record = show(&message, Some(&profile_id));
     record["webhook_url"] = json!(webhook_url);
     record["webhook_failover_url"] = json!(webhook_failover_url);
@@ -170,7 +170,7 @@ fn accept(simulator: &Simulator, taken: Taken, fault: Option<&Fault>) -> Value {
         steps,
         report: Report::Telnyx(Box::new(report)),
     };
-    simulator.world().history.record(message);
+    simulator.world().record(message);
     simulator.counts.messages_taken.fetch_add(1, Relaxed);
     simulator.courses.start(course);
     record

@@ -42,6 +42,7 @@ async fn a_call_that_is_answered_is_told_to_its_action_and_then_its_end() {
                 "timeout": 20,
                 "result_status": 200,
                 "after": "<Response><Hangup/></Response>",
+                "said_after": null,
             })
         );
         let [voice, after, ended] = receiver.received().try_into().unwrap();

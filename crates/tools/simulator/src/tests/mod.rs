@@ -5,6 +5,7 @@ mod faults;
 mod media;
 mod messages;
 mod numbers;
+mod phones;
 mod shutdown;
 mod telnyx_faults;
 mod telnyx_messages;

@@ -100,7 +100,7 @@ fn check(simulator: &Simulator, fields: &Fields) -> Result<Message, Refusal> {
         media_types: Vec::new(),
         status: Status::Queued,
         error_code: None,
-        on_phone: true,
+        on_phone_at: None,
         created_at: now,
         updated_at: now,
         sent_at: None,
@@ -115,7 +115,7 @@ fn is_callback(text: &str) -> bool {
 fn accept(simulator: &Simulator, mut message: Message, callback: Option<&str>) {
     let fault = simulator.take_fault(CARRIER, Point::Receipt, Subject::number(&message.to));
     let steps = plan_steps(CARRIER, simulator.config.receipt_delay, fault.as_ref());
-    message.on_phone = reaches_phone(&steps);
+    message.on_phone_at = reaches_phone(&steps).then_some(message.created_at);
     let course = Course {
         sid: message.sid.clone(),
         accepted_at: Instant::now(),
@@ -126,7 +126,7 @@ fn accept(simulator: &Simulator, mut message: Message, callback: Option<&str>) {
             to: message.to.clone(),
         }),
     };
-    simulator.world().history.record(message);
+    simulator.world().record(message);
     simulator.counts.messages_taken.fetch_add(1, Relaxed);
     simulator.courses.start(course);
 }

@@ -1,0 +1,43 @@
+//! Two managers in two windows.
+
+use super::world::{journey, phone, shown};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_managers_see_each_others_texts_the_answer_and_the_delivery_without_a_refresh() {
+    journey("two-managers", 2, async |world| {
+        world.send(0, "Welcome").await;
+        let (mia, noah) = (world.sign_in("Mia Manager").await, world.sign_in("Noah Manager").await);
+        for window in [&mia, &noah] {
+            window.click("row", "Tenant 0").await;
+            window.see_a("heading", "Tenant 0").await;
+            window.see(&shown(&phone(0))).await;
+        }
+        mia.write("Text", "The plumber comes at nine").await;
+        mia.click("button", "Send").await;
+        noah.see("The plumber comes at nine").await;
+        noah.see("Mia Manager").await;
+        for window in [&mia, &noah] {
+            window.see("Delivered").await;
+        }
+        world.arrives_once(0, "The plumber comes at nine").await;
+
+        noah.write("Text", "And the painter at ten").await;
+        noah.click("button", "Send").await;
+        mia.see("Noah Manager").await;
+        world.text(0, "Thank you both").await;
+        for window in [&mia, &noah] {
+            window.see("And the painter at ten").await;
+            window.see("Thank you both").await;
+            assert!(window.count("And the painter at ten").await >= 1);
+        }
+        // Somebody else writes: the list shows it, unread, until it is opened.
+        world.text(1, "Is anybody there?").await;
+        for window in [&mia, &noah] {
+            window.see("Is anybody there?").await;
+        }
+        mia.save_picture("messages-light").await;
+        noah.look(1280, 800, true).await;
+        noah.save_picture("messages-dark").await;
+    })
+    .await;
+}

@@ -1,0 +1,207 @@
+//! What a person does in one browser window, and sees there. Things are named as a screen reader names them.
+
+use fantoccini::Client;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::elements::{Element, ElementRef};
+use fantoccini::error::CmdError;
+use fantoccini::key::Key;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use http::Method;
+use serde_json::{Value, json};
+use url::{ParseError, Url};
+
+use super::browser::{PATIENCE, pictures, say};
+
+const FIND: &str = include_str!("find.js");
+
+/// How often a text stands in the page: elements whose own text is exactly this one.
+const COUNT: &str = r"
+    const seen = [...document.querySelectorAll('body *')].filter((element) => element.checkVisibility());
+    const own = (element) => [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join('');
+    return seen.filter((element) => own(element).trim() === arguments[0]).length;
+";
+
+/// A command of Chromium's own protocol, which chromedriver passes on.
+#[derive(Debug)]
+struct ToChromium(Value);
+
+impl WebDriverCompatibleCommand for ToChromium {
+    fn endpoint(&self, base_url: &Url, session_id: Option<&str>) -> Result<Url, ParseError> {
+        base_url.join(&format!("session/{}/goog/cdp/execute", session_id.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _request_url: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.0.to_string()))
+    }
+}
+
+#[derive(Clone)]
+pub struct Window {
+    driver: Client,
+}
+
+impl Window {
+    pub fn new(driver: Client) -> Self {
+        Self { driver }
+    }
+
+    pub async fn close(self) {
+        let _ended_already = self.driver.close().await;
+    }
+
+    pub async fn go(&self, url: &str) {
+        self.driver.goto(url).await.expect("the page opens");
+    }
+
+    /// The window's size, and what its owner prefers.
+    pub async fn look(&self, width: u32, height: u32, dark: bool) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.tell_chromium("Emulation.setDeviceMetricsOverride", metrics).await;
+        let scheme = json!({ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } });
+        self.tell_chromium("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await;
+    }
+
+    async fn tell_chromium(&self, command: &str, parameters: Value) {
+        let command = ToChromium(json!({ "cmd": command, "params": parameters }));
+        self.driver.issue_cmd(command).await.expect("Chromium does it");
+    }
+
+    /// Runs a function's body in the page.
+    pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.try_run(script, arguments).await.expect("the script runs")
+    }
+
+    async fn try_run(&self, script: &str, arguments: Vec<Value>) -> Result<Value, String> {
+        self.driver.execute(script, arguments).await.map_err(|error| error.to_string())
+    }
+
+    /// What has this role and name, as the page tells it.
+    async fn find_all(&self, role: &str, name: &str) -> Result<Vec<Value>, String> {
+        let found = self.try_run(FIND, vec![json!(role), json!(name)]).await?;
+        Ok(found.as_array().cloned().unwrap_or_default())
+    }
+
+    fn element(&self, found: &Value) -> Result<Element, String> {
+        let id = found.as_object().and_then(|reference| reference.values().next()?.as_str());
+        let id = ElementRef::from(id.ok_or("no element")?.to_owned());
+        Ok(Element::from_element_id(self.driver.clone(), id))
+    }
+
+    async fn with_first<T>(&self, role: &str, name: &str, act: impl AsyncFn(Element) -> Result<T, CmdError>) -> T {
+        self.eventually(&format!("{role} “{name}”"), async || {
+            let found = self.find_all(role, name).await?;
+            let first = self.element(found.first().ok_or("it is not there")?)?;
+            act(first).await.map_err(|error| error.to_string())
+        })
+        .await
+    }
+
+    /// Waits a moment for something. A person would not wait longer.
+    async fn eventually<T>(&self, what: &str, ask: impl AsyncFn() -> Result<T, String>) -> T {
+        let start = tokio::time::Instant::now();
+        loop {
+            match ask().await {
+                Ok(answer) => return answer,
+                Err(last) if start.elapsed() > PATIENCE => {
+                    panic!("{what}: {last}; the page shows: {}", self.text().await)
+                }
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    pub async fn click(&self, role: &str, name: &str) {
+        self.with_first(role, name, async |element| element.click().await).await;
+    }
+
+    /// Opens the three-dot menu of this name and chooses.
+    pub async fn choose(&self, menu: &str, item: &str) {
+        self.click("button", menu).await;
+        self.click("menuitem", item).await;
+    }
+
+    /// Types into a field, after what stands there.
+    pub async fn write(&self, field: &str, text: &str) {
+        self.with_first("textbox", field, async |element| element.send_keys(text).await).await;
+    }
+
+    /// Presses a key, where the focus is.
+    pub async fn press(&self, key: Key) {
+        self.type_text(&char::from(key).to_string()).await;
+    }
+
+    /// Types, where the focus is.
+    pub async fn type_text(&self, text: &str) {
+        let keys = text.chars().fold(KeyActions::new("keyboard".to_owned()), |keys, value| {
+            keys.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+        });
+        self.driver.perform_actions(keys).await.expect("the keys are pressed");
+    }
+
+    /// Goes on with the Tab key until what is named so has the focus, as one does without a mouse.
+    pub async fn tab_to(&self, role: &str, name: &str) {
+        const HAS_FOCUS: &str = "return arguments[0] === document.activeElement;";
+        for _ in 0..60 {
+            self.press(Key::Tab).await;
+            for element in self.find_all(role, name).await.unwrap_or_default() {
+                if self.run(HAS_FOCUS, vec![element]).await == true {
+                    return;
+                }
+            }
+        }
+        panic!("the Tab key does not reach {role} “{name}”");
+    }
+
+    /// Everything that can be read.
+    pub async fn text(&self) -> String {
+        let text = self.try_run("return document.body.innerText;", vec![]).await;
+        text.map_or_else(|error| error, |text| text.as_str().unwrap_or_default().to_owned())
+    }
+
+    pub async fn see(&self, text: &str) {
+        self.eventually(&format!("“{text}” shows"), async || {
+            if self.text().await.contains(text) { Ok(()) } else { Err("it does not".to_owned()) }
+        })
+        .await;
+    }
+
+    pub async fn see_no(&self, text: &str) {
+        self.eventually(&format!("“{text}” goes"), async || {
+            if self.text().await.contains(text) { Err("it does not".to_owned()) } else { Ok(()) }
+        })
+        .await;
+    }
+
+    /// Waits until the thing of this role and name is there.
+    pub async fn see_a(&self, role: &str, name: &str) {
+        self.with_first(role, name, async |_| Ok(())).await;
+    }
+
+    /// How many elements have exactly this text.
+    pub async fn count(&self, text: &str) -> u64 {
+        self.run(COUNT, vec![json!(text)]).await.as_u64().unwrap_or_default()
+    }
+
+    pub async fn is_there(&self, role: &str, name: &str) -> bool {
+        self.find_all(role, name).await.is_ok_and(|found| !found.is_empty())
+    }
+
+    /// Whether something stands beside the window, so that one would have to scroll sideways.
+    pub async fn is_too_wide(&self) -> bool {
+        self.run("return document.documentElement.scrollWidth > innerWidth;", vec![]).await == true
+    }
+
+    /// A picture of what shows now, in `target/console`.
+    pub async fn save_picture(&self, name: &str) {
+        let path = pictures().join(format!("{name}.png"));
+        match self.driver.screenshot().await {
+            Ok(picture) => std::fs::write(path, picture).expect("the picture is written"),
+            Err(error) => say(&format!("no picture {}: {error}", path.display())),
+        }
+    }
+
+    /// Runs a script that answers later, through the function that is its last argument.
+    pub async fn run_long(&self, script: &str) -> Value {
+        self.driver.execute_async(script, vec![]).await.expect("the script runs")
+    }
+}
