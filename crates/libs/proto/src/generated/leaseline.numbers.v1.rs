@@ -15,7 +15,8 @@ pub struct NumberAssigned {
     #[prost(uint64, tag = "5")]
     pub version: u64,
 }
-/// numbers.company.changed.v1: what the company says about itself, from its first word on.
+/// numbers.company.changed.v1: what the company says about itself, from its first word on. Also told when its quiet hours or
+/// its registration change: whoever shows the settings reads them again.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CompanyChanged {
     #[prost(string, tag = "1")]

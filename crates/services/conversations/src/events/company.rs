@@ -1,4 +1,5 @@
-//! `numbers.company.changed`: the company's name and phone, and `company.updated` on the feed.
+//! `numbers.company.changed`: the company's name and phone, and `company.updated` on the feed, also when both are as before:
+//! the settings beside them have changed.
 
 use bus::{Classify, HandleError, Handler, Received};
 use domain::{CompanyName, LicenseId, PhoneNumber};

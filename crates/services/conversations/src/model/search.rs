@@ -12,7 +12,7 @@ use uuid::Uuid;
 const HALF_LIFE: TimeDelta = TimeDelta::days(60);
 /// Nothing that was found fits worse.
 const WORST_RANK: f32 = 1e-6;
-/// The beginning of a word that is looked for has so many letters.
+/// The beginning of a word leads through the index when it has so many letters: fewer lead to a good part of everything.
 const BEGINNING: usize = 2;
 
 /// What was typed, in the form that `websearch_to_tsquery` takes without surprises.
@@ -41,7 +41,7 @@ pub(crate) fn read_typed(query: &str) -> Typed {
             _ => ' ',
         });
     }
-    let last = text.rsplit(' ').next().filter(|word| !quoted && word.chars().count() >= BEGINNING);
+    let last = text.rsplit(' ').next().filter(|word| !quoted && !word.is_empty());
     let last = last.filter(|word| word.chars().all(char::is_alphanumeric) && !word.eq_ignore_ascii_case("or"));
     let last = last.map(str::to_owned);
     Typed { text, last }
@@ -54,42 +54,57 @@ pub(crate) struct Parsed {
     pub query: String,
     /// The last word alone, in the same form. Empty: it is none that is looked for.
     pub last: String,
-    /// The last word as it is written.
+    /// The last word as it is written. Empty: it is finished.
     pub written: String,
-    /// False: it can only be answered by reading everything (`-without` alone).
-    pub is_selective: bool,
 }
 
 /// A `tsquery` as each side needs it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sought {
     pub words: String,
-    /// The same for the index, whose words carry their license.
+    /// The same, or less, for the index, whose words carry their license.
     pub words_of_license: String,
 }
 
 impl Parsed {
-    /// What to look for in one license, with the last word also as the beginning of a word. `None`: nothing is.
+    /// What to look for in one license, with the last word also as the beginning of a word. `None`: nothing is, or it could
+    /// only be answered by reading everything (`-without` alone).
     pub(crate) fn of_license(&self, license_id: &LicenseId) -> Option<Sought> {
-        let words_of_license = self.prefixed(&format!("{license_id}/"))?;
-        Some(Sought { words: self.prefixed("")?, words_of_license })
+        let is_short = self.written.chars().count() < BEGINNING;
+        let words = if is_short { self.query.clone() } else { self.with_beginning() };
+        is_selective(&self.query).then(|| Sought { words_of_license: with_license(&words, license_id), words })
     }
 
-    fn prefixed(&self, prefix: &str) -> Option<String> {
-        if !self.is_selective {
+    /// The same with a shorter beginning ("unit 4" finds "unit 42"), which is looked for in what the other words find.
+    /// `None`: it is none, or there are no others.
+    pub(crate) fn among_others(&self, license_id: &LicenseId) -> Option<Sought> {
+        if self.last.is_empty() || self.written.chars().count() >= BEGINNING {
             return None;
         }
-        // Every other part is a word.
-        let parts: Vec<&str> = self.query.split('\'').collect();
-        let last = parts.len().checked_sub(2)?;
-        let is_beginning = !self.written.is_empty() && self.last == format!("'{}'", parts.get(last)?);
-        let part = |(index, part): (usize, &&str)| match index {
-            index if index % 2 == 0 => (*part).to_owned(),
-            index if index == last && is_beginning => format!("('{prefix}{part}' | '{prefix}{}':*)", self.written),
-            _ => format!("'{prefix}{part}'"),
-        };
-        Some(parts.iter().enumerate().map(part).collect())
+        let others = self.query.strip_suffix(&format!(" & {}", self.last)).filter(|others| is_selective(others))?;
+        Some(Sought { words: self.with_beginning(), words_of_license: with_license(others, license_id) })
     }
+
+    fn with_beginning(&self) -> String {
+        match self.query.strip_suffix(&self.last) {
+            Some(before) if !self.last.is_empty() => format!("{before}({} | '{}':*)", self.last, self.written),
+            _ => self.query.clone(),
+        }
+    }
+}
+
+/// A `tsquery` with the license before each word.
+fn with_license(query: &str, license_id: &LicenseId) -> String {
+    let part = |(index, part): (usize, &str)| {
+        // Every other part is a word.
+        if index % 2 == 0 { part.to_owned() } else { format!("'{license_id}/{part}'") }
+    };
+    query.split('\'').enumerate().map(part).collect()
+}
+
+/// Whether each of its alternatives has a word that must be there.
+fn is_selective(query: &str) -> bool {
+    query.split(" | ").all(|all| all.split(" & ").any(|word| word.starts_with('\'')))
 }
 
 /// A message that was found.
@@ -150,7 +165,7 @@ mod tests {
             ("\"mid-town\" sin", "\"mid town\" sin", Some("sin")),
             ("\"kitchen sin", "\"kitchen sin", None),
             ("leak or", "leak or", None),
-            ("unit #4", "unit  4", None),
+            ("unit #4", "unit  4", Some("4")),
             ("(415) 200-0011", " 415  200 0011", Some("0011")),
             ("it's l'eau", "it s l eau", Some("eau")),
             ("baño", "baño", Some("baño")),
@@ -163,9 +178,11 @@ mod tests {
     }
 
     fn of_acme(query: &str, last: &str, written: &str) -> Option<Sought> {
-        let parsed =
-            Parsed { query: query.to_owned(), last: last.to_owned(), written: written.to_owned(), is_selective: true };
-        parsed.of_license(&LicenseId::parse("acme").unwrap())
+        parsed(query, last, written).of_license(&LicenseId::parse("acme").unwrap())
+    }
+
+    fn parsed(query: &str, last: &str, written: &str) -> Parsed {
+        Parsed { query: query.to_owned(), last: last.to_owned(), written: written.to_owned() }
     }
 
     #[test]
@@ -177,6 +194,47 @@ mod tests {
         let the = of_acme("'rent'", "", "the").unwrap();
         assert_eq!(the.words_of_license, "'acme/rent'", "the last word is none that is looked for");
         assert_eq!(of_acme("", "", ""), None);
+        assert_eq!(of_acme("'unit' & '4'", "'4'", "4").unwrap().words, "'unit' & '4'", "too short to lead somewhere");
+    }
+
+    #[test]
+    fn what_names_no_word_that_must_be_there_is_not_looked_for() {
+        for (query, expected) in [
+            ("'rent'", true),
+            ("'rent' & !'due'", true),
+            ("!'due' & 'kitchen' <-> 'sink'", true),
+            ("'rent' | 'leak'", true),
+            ("!'rent'", false),
+            ("'leak' | !'rent'", false),
+            ("!( 'kitchen' <-> 'sink' )", false),
+            ("", false),
+        ] {
+            assert_eq!(of_acme(query, "", "").is_some(), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_last_word_of_one_letter_is_a_beginning_among_what_the_other_words_find() {
+        let among = |query, last, written| {
+            let sought = parsed(query, last, written).among_others(&LicenseId::parse("acme").unwrap())?;
+            Some((sought.words, sought.words_of_license))
+        };
+        let found = |words: &str, others: &str| Some((words.to_owned(), others.to_owned()));
+        assert_eq!(among("'unit' & '4'", "'4'", "4"), found("'unit' & ('4' | '4':*)", "'acme/unit'"));
+        assert_eq!(
+            among("'a' | 'b' & !'c' & '4'", "'4'", "4"),
+            found("'a' | 'b' & !'c' & ('4' | '4':*)", "'acme/a' | 'acme/b' & !'acme/c'")
+        );
+        for (query, last, written) in [
+            ("'4'", "'4'", "4"),
+            ("'unit' | '4'", "'4'", "4"),
+            ("!'unit' & '4'", "'4'", "4"),
+            ("'unit' & '42'", "'42'", "42"),
+            ("'unit' & '4'", "", ""),
+            ("'unit'", "", "s"),
+        ] {
+            assert_eq!(among(query, last, written), None, "{query}");
+        }
     }
 
     fn found(id: u128, days: i64, rank: f32) -> Match {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::reading::parse_query;
 use super::{Context, page_of, parse_license_id, parse_limit};
 use crate::error;
-use crate::model::{Placing, plan_order, read_typed};
+use crate::model::{Match, Parsed, Placing, plan_order, read_typed};
 use crate::store::people::Filter;
 use crate::store::{conversations, messages, people, search_index};
 
@@ -37,10 +37,7 @@ async fn search(context: &Context, request: &SearchRequest) -> Result<SearchResp
     }
     let mut connection = context.connection().await?;
     let parsed = search_index::parse(&mut connection, &read_typed(&request.query)).await?;
-    let matches = match parsed.of_license(&license_id) {
-        Some(sought) => search_index::find(&mut connection, &license_id, &sought).await?,
-        None => Vec::new(),
-    };
+    let matches = find(&mut connection, &license_id, &parsed).await?;
     let (page, last) = page_of(plan_order(&matches, after), limit);
     let messages = load(&mut connection, &license_id, &page).await?;
     let people = match after {
@@ -48,6 +45,18 @@ async fn search(context: &Context, request: &SearchRequest) -> Result<SearchResp
         Some(_) => Vec::new(),
     };
     Ok(SearchResponse { messages, people, next_cursor: last.map(write_placing).unwrap_or_default() })
+}
+
+async fn find(db: &mut PgConnection, license_id: &LicenseId, parsed: &Parsed) -> Result<Vec<Match>, Fault> {
+    if let Some(sought) = parsed.among_others(license_id)
+        && let Some(matches) = search_index::find_few(&mut *db, license_id, &sought).await?
+    {
+        return Ok(matches);
+    }
+    match parsed.of_license(license_id) {
+        Some(sought) => Ok(search_index::find(db, license_id, &sought).await?),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// What was found, in this order. A message that has gone since is left out.

@@ -197,7 +197,7 @@ pub(crate) async fn erase_conversation(
 /// What is looked for, read as the words of texts are.
 pub(crate) async fn parse(db: &mut PgConnection, typed: &Typed) -> Result<Parsed> {
     let row = sqlx::query!(
-        r#"select query::text as "query!", querytree(query) not in ('', 'T') as "is_selective!",
+        r#"select query::text as "query!",
              coalesce(websearch_to_tsquery('pg_catalog.english', written)::text, '') as "last!",
              coalesce(written, '') as "written!"
            from (select websearch_to_tsquery('pg_catalog.english', plain_letters($1)) as query,
@@ -207,19 +207,35 @@ pub(crate) async fn parse(db: &mut PgConnection, typed: &Typed) -> Result<Parsed
     )
     .fetch_one(db)
     .await?;
-    Ok(Parsed { query: row.query, last: row.last, written: row.written, is_selective: row.is_selective })
+    Ok(Parsed { query: row.query, last: row.last, written: row.written })
 }
 
 /// The newest matches.
 pub(crate) async fn find(db: &mut PgConnection, license_id: &LicenseId, sought: &Sought) -> Result<Vec<Match>> {
+    match find_few(db, license_id, sought).await? {
+        Some(matches) => Ok(matches),
+        None => find_frequent(db, license_id, sought).await,
+    }
+}
+
+/// The newest matches among the messages that the index leads to. `None`: it leads to more than are looked at.
+pub(crate) async fn find_few(
+    db: &mut PgConnection,
+    license_id: &LicenseId,
+    sought: &Sought,
+) -> Result<Option<Vec<Match>>> {
     let rows = sqlx::query!(
         // The words lead to rows of this license alone.
         r#"with found as materialized (
              select license_id, message_id, created_at, words from message_words
              where words_of_license(license_id, words) @@ $2::text::tsquery limit $3)
-           select message_id, created_at, ts_rank(words, $5::text::tsquery) as "rank!",
-             (select count(*) from found) as "total!"
-           from found where license_id = $1 order by message_id desc limit $4"#,
+           select counted.total as "total!", newest.message_id as "message_id?", newest.created_at as "created_at?",
+             newest.rank as "rank?"
+           from (select count(*) as total from found) as counted
+           left join (
+             select message_id, created_at, ts_rank(words, $5::text::tsquery) as rank from found
+             where license_id = $1 and words @@ $5::text::tsquery order by message_id desc limit $4) as newest on true
+           order by newest.message_id desc"#,
         license_id.as_str(),
         sought.words_of_license,
         SORTED + 1,
@@ -229,14 +245,15 @@ pub(crate) async fn find(db: &mut PgConnection, license_id: &LicenseId, sought: 
     .fetch_all(&mut *db)
     .await?;
     if rows.first().is_some_and(|row| row.total > SORTED) {
-        return find_frequent(db, license_id, sought).await;
+        return Ok(None);
     }
-    let matches =
-        rows.into_iter().map(|row| Match { message_id: row.message_id, created_at: row.created_at, rank: row.rank });
-    Ok(matches.collect())
+    let matches = rows
+        .into_iter()
+        .filter_map(|row| Some(Match { message_id: row.message_id?, created_at: row.created_at?, rank: row.rank? }));
+    Ok(Some(matches.collect()))
 }
 
-/// The same where many messages match: the license's messages are looked at from the newest on.
+/// The newest matches where many messages match: the license's messages are looked at from the newest on.
 async fn find_frequent(db: &mut PgConnection, license_id: &LicenseId, sought: &Sought) -> Result<Vec<Match>> {
     let matches = sqlx::query_as!(
         Match,

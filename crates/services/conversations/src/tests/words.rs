@@ -91,6 +91,13 @@ async fn words_are_found_by_their_stem_their_beginning_as_a_phrase_and_without_o
         ("plumber", vec![2]),
         ("keys tool", vec![2]),
         ("1420 oak st 4b", vec![1]),
+        ("unit 4", vec![1]),
+        ("oak 142", vec![1]),
+        ("rent d", vec![1]),
+        ("rent 4 ", vec![]),
+        ("rent or 4", vec![1]),
+        ("sink 4", vec![]),
+        ("4", vec![]),
         ("1,250", vec![1]),
         ("oak-st", vec![1]),
         ("rent or leak", vec![0, 1]),
@@ -362,6 +369,28 @@ async fn an_erased_conversation_is_found_no_more() {
         .await
         .unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_beginning_of_one_letter_never_reads_more_than_its_other_words_lead_to() {
+    let shelf = shelf().await;
+    let mut connection = shelf.pool.acquire().await.unwrap();
+    sqlx::query(
+        "insert into message_words (license_id, message_id, conversation_id, created_at, words)
+         select 'acme', gen_random_uuid(), gen_random_uuid(), now(), words_of('unit ' || n) from generate_series(1, 20000) n",
+    )
+    .execute(&shelf.pool)
+    .await
+    .unwrap();
+    let typed = crate::model::read_typed("unit 2");
+    let parsed = search_index::parse(&mut connection, &typed).await.unwrap();
+    let sought = parsed.among_others(&license("acme")).unwrap();
+    let found = search_index::find_few(&mut connection, &license("acme"), &sought).await.unwrap();
+    assert_eq!(found.map(|found| found.len()), Some(1_000), "2, 20, 21, …");
+    put(&shelf.pool, "acme", &["unit 20001"]).await;
+    index(&shelf.pool, &[license("acme")]).await;
+    let found = search_index::find_few(&mut connection, &license("acme"), &sought).await.unwrap();
+    assert_eq!(found.map(|found| found.len()), None, "too many have the other word");
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ use crate::error::Problem;
 ///
 /// `id:` is the position, `event:` and `data:` say what happened: `message.created` and `message.updated` (the message),
 /// `conversation.updated` (the conversation), `person.updated` (the person), `number.changed` (`{number, carrier,
-/// assigned_at}`), `company.updated` (`{company_name, company_phone}`), `call.updated` (the call),
+/// assigned_at}`), `company.updated` (`{company_name, company_phone}`; told also when quiet hours or the registration have
+/// changed: `GET /v1/settings` has all), `call.updated` (the call),
 /// `conversation.event` (a line of a conversation), `conversation.read` (`{conversation_id, unread, total_unread}`: you
 /// have read, perhaps on another device; nobody else sees it), `conversation.deleted` (the receipt; the messages before
 /// it have become blocks with only an `id:`), `batch.updated` (the batch, at most twice a second), `scheduled.updated`

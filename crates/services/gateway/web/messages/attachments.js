@@ -19,14 +19,15 @@ export class Attachments {
   /** @param {{ onChange: () => void }} options */
   constructor({ onChange }) {
     this.#onChange = onChange;
+    const refusal = `attachment-refusal-${crypto.randomUUID()}`;
     this.#field = h("input", {
       type: "url",
       inputMode: "url",
       placeholder: "https://…",
-      "aria-describedby": "attachment-refusal",
+      "aria-describedby": refusal,
       onkeydown: (event) => this.#onKey(event),
     });
-    this.#refusal = h("p", { class: "error", id: "attachment-refusal", role: "alert" });
+    this.#refusal = h("p", { class: "error", id: refusal, role: "alert" });
     this.#chosen = h("ul", { class: "attachments", "aria-label": "Attached files" });
     this.#form = h(
       "div",

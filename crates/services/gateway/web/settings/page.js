@@ -52,7 +52,7 @@ export function mount(root, context) {
   const refresh = () => {
     if (document.visibilityState === "visible") void store.loadSettings().catch(() => {});
   };
-  // Quiet hours change without a word of the feed.
+  // The number's next steps and dates change without a word of the feed.
   document.addEventListener("visibilitychange", refresh, { signal });
   return {
     show: refresh,

@@ -7,11 +7,12 @@ use sqlx::PgTransaction;
 use super::licenses::find_settings;
 use super::{Store, read_version};
 use crate::error::{Error, StoreError};
-use crate::model::license::LicenseSettings;
+use crate::model::license::{LicenseSettings, company_event};
 use crate::model::sending::{QuietHours, RegisteredName, Registration, Sending, SendingChange};
 
 impl Store {
-    /// Changes it in one transaction. What really changed is an event.
+    /// Changes it in one transaction. What really changed is an event: for who sends, and, as the settings show it, for who
+    /// looks at them.
     pub(crate) async fn record_sending(
         &self,
         license_id: &LicenseId,
@@ -20,12 +21,17 @@ impl Store {
     ) -> Result<LicenseSettings, Error> {
         let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
         let old = lock_sending(&mut tx, license_id).await?;
-        if let Some(sending) = old.plan_change(change) {
-            let version = update_sending(&mut tx, license_id, &sending, now).await?;
-            let event = sending.event(license_id, now, version);
-            bus::outbox::record(&mut tx, &[event], now).await.map_err(StoreError::from)?;
-        }
+        let versions = match old.plan_change(change) {
+            Some(sending) => Some(update_sending(&mut tx, license_id, &sending, now).await?),
+            None => None,
+        };
         let settings = find_settings(&mut tx, license_id, now).await?.ok_or(Error::LicenseNotFound)?;
+        if let Some((sending_version, company_version)) = versions {
+            let sending = settings.sending.event(license_id, now, sending_version);
+            bus::outbox::record(&mut tx, &[sending], now).await.map_err(StoreError::from)?;
+            let company = company_event(license_id, &settings.company, now, company_version);
+            bus::outbox::record(&mut tx, &[company], now).await.map_err(StoreError::from)?;
+        }
         tx.commit().await.map_err(StoreError::from)?;
         Ok(settings)
     }
@@ -44,21 +50,21 @@ async fn lock_sending(tx: &mut PgTransaction<'_>, license_id: &LicenseId) -> Res
     Ok(row.read()?)
 }
 
-/// Answers the new version.
+/// Answers the new versions: of how the license sends, and of its company's settings.
 async fn update_sending(
     tx: &mut PgTransaction<'_>,
     license_id: &LicenseId,
     sending: &Sending,
     now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
+) -> Result<(u64, u64), StoreError> {
     let minute = |minute: u32| i32::try_from(minute).map_err(|_| StoreError::Unreadable { what: "quiet hours" });
     let registration = &sending.registration;
-    let version = sqlx::query_scalar!(
+    let versions = sqlx::query!(
         "update licenses
          set quiet_from = $2, quiet_until = $3, campaign = $4, brand = $5, sending_version = sending_version + 1,
-             updated_at = $6
+             version = version + 1, updated_at = $6
          where license_id = $1
-         returning sending_version",
+         returning sending_version, version",
         license_id.as_str(),
         sending.quiet_hours.map(|hours| minute(hours.first_minute())).transpose()?,
         sending.quiet_hours.map(|hours| minute(hours.end_minute())).transpose()?,
@@ -68,7 +74,7 @@ async fn update_sending(
     )
     .fetch_one(&mut **tx)
     .await?;
-    read_version(version)
+    Ok((read_version(versions.sending_version)?, read_version(versions.version)?))
 }
 
 /// As it is stored.

@@ -1,6 +1,6 @@
 //! Quiet hours and registrations are kept, shown, and told when they really change (rule 18).
 
-use proto::numbers::{PutQuietHoursRequest, PutRegistrationRequest, QuietHours, SendingChanged};
+use proto::numbers::{CompanyChanged, PutQuietHoursRequest, PutRegistrationRequest, QuietHours, SendingChanged};
 
 use super::world::{CARRIERS, Replica, World, fault};
 use crate::error::Error;
@@ -66,6 +66,11 @@ async fn settings_show_quiet_hours_and_registration_and_each_real_change_is_an_e
     );
     let now = Some(proto::to_timestamp(world.clock.now()));
     assert!(events.iter().all(|event| event.license_id == "acme" && event.changed_at == now));
+
+    // Who has the settings open hears of each of them too.
+    let heard: Vec<CompanyChanged> = world.events().await;
+    assert_eq!(heard.iter().map(|event| event.version).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert!(heard.iter().all(|event| event.company_name == heard[0].company_name));
 }
 
 #[tokio::test]
