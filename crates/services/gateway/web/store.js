@@ -17,6 +17,7 @@ import { Threads } from "./store/threads.js";
 import { Unmatched } from "./store/unmatched.js";
 import { Unread } from "./store/unread.js";
 import { Wanted } from "./store/wanted.js";
+import { WhenQuiet } from "./store/when-quiet.js";
 
 /** @typedef {import("./client.js").Conversation} Conversation */
 /** @typedef {import("./client.js").Message} Message */
@@ -26,8 +27,6 @@ import { Wanted } from "./store/wanted.js";
 
 const PAGE = 50;
 const LARGE_PAGE = 200;
-/** How long the feed is quiet before what it brought after an absence is compared. */
-const QUIET_MS = 1_000;
 
 /**
  * Events, each at most once per frame: `conversations`, `thread` (detail: the conversation's id), `settings`,
@@ -57,8 +56,7 @@ export class Store extends EventTarget {
   #scheduled = new Scheduled();
   #unread = new Unread();
   #unmatched = new Unmatched();
-  /** @type {ReturnType<typeof setTimeout> | null} */
-  #quiet = null;
+  #comparison = new WhenQuiet(() => void this.#compare().catch(() => {}));
 
   /** @param {import("./client.js").Client} client */
   constructor(client) {
@@ -87,7 +85,7 @@ export class Store extends EventTarget {
 
   stop() {
     this.#stopping.abort();
-    clearTimeout(this.#quiet ?? undefined);
+    this.#comparison.stop();
   }
 
   /** Unread messages over all conversations. */
@@ -402,15 +400,7 @@ export class Store extends EventTarget {
     const isBack = state === "live" && this.connection === "away";
     this.connection = state;
     this.#changes.tell("connection");
-    if (isBack) this.#compareWhenQuiet();
-  }
-
-  #compareWhenQuiet() {
-    clearTimeout(this.#quiet ?? undefined);
-    this.#quiet = setTimeout(() => {
-      this.#quiet = null;
-      this.#compare().catch(() => {});
-    }, QUIET_MS);
+    if (isBack) this.#comparison.ask();
   }
 
   /** What is shown is fetched again. */
@@ -424,7 +414,7 @@ export class Store extends EventTarget {
 
   /** @param {import("./client.js").FeedEntry} entry */
   #apply({ seq, event, data }) {
-    if (this.#quiet !== null) this.#compareWhenQuiet();
+    this.#comparison.delay();
     this.#rules[event]?.(data, seq);
   }
 
@@ -442,7 +432,7 @@ export class Store extends EventTarget {
     "conversation.deleted": ({ conversation_id: id }) => {
       this.#forget(id);
       // How many of its messages were unread is not said.
-      this.#compareWhenQuiet();
+      this.#comparison.ask();
     },
     "conversation.event": (line) => this.#threads.find(line.conversation_id)?.applyEvent(line),
     "call.updated": (call) => {
@@ -465,7 +455,8 @@ export class Store extends EventTarget {
     const id = message.conversation_id;
     if (this.#list.isDeleted(id)) return;
     if (!this.#list.addMessage(message, seq, isCreated)) this.#wanted.add(id);
-    if (isCreated && message.direction === "inbound") this.#unread.add(message, seq);
+    const isInbound = isCreated && message.direction === "inbound";
+    if (isInbound && !this.#unread.add(message, seq)) this.#comparison.ask();
     this.#threads.find(id)?.apply(message, seq, isCreated);
     this.#changes.tell("conversations");
     this.#changes.tell("unread");

@@ -48,6 +48,20 @@ test("a message that comes while something is marked as read stays unread", asyn
   assert.deepEqual([store.conversation("a").unread, store.totalUnread], [1, 1]);
 });
 
+test("messages that are older than what was fetched count when the feed brings them", async (t) => {
+  const api = new FakeClient().has([conversation("a", 9), conversation("b", 20)]);
+  const store = await started(t, api);
+  // What an unknown sender wrote goes into the conversation, under its own times.
+  api.has([conversation("a", 9, { unread: 2 }), conversation("b", 20)], { total_unread: 2 });
+  api.tell("conversation.updated", told(conversation("a", 9)));
+  api.tell("message.created", message("a", 3));
+  api.tell("message.created", message("a", 4));
+  await settled();
+  assert.equal(store.conversation("a").unread, 2);
+  await sleep(1_100);
+  assert.equal(store.totalUnread, 2);
+});
+
 test("a deleted conversation vanishes everywhere and does not come back", async (t) => {
   const api = new FakeClient().has([conversation("a", 9), conversation("b", 5)]);
   const store = await started(t, api);

@@ -121,7 +121,6 @@ export class Attachments {
         "button",
         {
           type: "button",
-          class: "bare",
           "aria-label": `Remove ${name}`,
           onclick: () => this.#remove(url),
         },

@@ -140,16 +140,17 @@ export class ConversationList {
     if (this.#deleted.has(id)) return true;
     // A change of a message in a conversation that nobody looks at is of no interest.
     if (!known || known.seq === STALE) return !isCreated;
-    const key = messageKey(message);
-    const isCounted = !isCreated || message.direction !== "inbound" || key <= known.countedUpTo;
+    const isInbound = isCreated && message.direction === "inbound";
+    // An answer has counted it already, or it came late, as what an unknown sender wrote before somebody knew them.
+    const isOlder = isInbound && messageKey(message) <= known.countedUpTo;
     const { last_message: last, unread = 0 } = known.conversation;
     const conversation = {
       ...known.conversation,
       last_message: isCreated || last?.message_id === message.message_id ? newest(last, message) : last,
-      unread: isCounted ? unread : unread + 1,
+      unread: isInbound && !isOlder ? unread + 1 : unread,
     };
     this.#put(id, conversation, { seq, countedUpTo: known.countedUpTo });
-    return true;
+    return !isOlder;
   }
 
   /** What is left to read of a conversation. @param {string} id @param {number} unread @param {number} seq */

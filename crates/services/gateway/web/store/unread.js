@@ -19,13 +19,21 @@ export class Unread {
   /** The newest inbound messages of the feed. @type {{ seq: number, key: string }[]} */
   #recent = [];
 
-  /** An inbound message of the feed. @param {import("../client.js").Message} message @param {number} seq */
+  /**
+   * An inbound message of the feed.
+   *
+   * @param {import("../client.js").Message} message
+   * @param {number} seq
+   * @returns {boolean} False: a page has counted it already, or it came late and is older than what that page
+   *   had. Only another page tells.
+   */
   add(message, seq) {
     const key = messageKey(message);
-    if (key <= this.#countedUpTo) return;
+    if (key <= this.#countedUpTo) return false;
     this.total += 1;
     this.#recent.push({ seq, key });
     if (this.#recent.length > MOST_RECENT) this.#recent.shift();
+    return true;
   }
 
   /** A read mark's answer or entry. @param {number} total @param {number} seq */
