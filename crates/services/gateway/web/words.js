@@ -87,7 +87,6 @@ const PROBLEM = {
   method_not_allowed: "This cannot be done here.",
   service_unavailable: "This does not work right now. Try again in a moment.",
   internal: "Something went wrong on our side.",
-  slow_down: "That was too fast. Try again in a moment.",
 
   message_not_found: "This message is gone.",
   conversation_not_found: "This conversation is gone.",
@@ -109,6 +108,8 @@ const PROBLEM = {
     "There is no such field. Known are the person's name and first name, and the company's name.",
   send_at_out_of_range: "Choose a time from now on, at most 60 days ahead.",
   too_many: "These are too many.",
+  too_long: "This is too long.",
+  invalid_url: "Give an address that begins with https://.",
 
   batch_not_found: "There is no such send.",
   scheduled_send_not_found: "This scheduled text is gone.",
@@ -122,7 +123,6 @@ const PROBLEM = {
   reason_empty: "Say how the person told you.",
   reason_too_long: "This is too long.",
   reason_contains_nul: "The text holds a character that cannot be kept.",
-  query_too_long: "Look for less at once.",
   invalid_query: "This cannot be looked for.",
   missing_parameter: "Say what to look for.",
   invalid_cursor: "The list has changed. Open it again.",
@@ -159,6 +159,7 @@ const PROBLEM = {
   phone_unknown_area_code: "The area code of this number does not exist.",
   phone_invalid_exchange: "This number cannot exist: look at the three digits after the area code.",
   phone_premium: "This is the number of a paid service.",
+  phone_fictional: "This is a number for films and examples. Nobody has it.",
   company_phone_is_a_messages_number:
     "Calls cannot be forwarded to a messages number. Give the company's own phone.",
   name_empty: "Give a name.",

@@ -18,6 +18,10 @@ import {
 const SOURCES = new URL("../src/", import.meta.url);
 const DOMAIN = new URL("../../../libs/domain/src/", import.meta.url);
 const NUMBERS = new URL("../../numbers/src/", import.meta.url);
+/** Whoever makes refusals that the API answers with. */
+const REFUSING = ["../src/", "../../conversations/src/", "../../numbers/src/", "../../../libs/chassis/src/"].map(
+  (folder) => new URL(folder, import.meta.url),
+);
 
 const NOW = new Date("2026-03-02T15:00:00");
 
@@ -25,14 +29,25 @@ const NOW = new Date("2026-03-02T15:00:00");
 const NO_CODES = new Set(["last_seen_seq", "retry_after_s", "next_change_allowed_at", "send_at"]);
 /** Mistakes of programs: nobody sees them, and the API's own sentence says more. */
 const FOR_PROGRAMMERS = new Set([
-  "invalid_value",
-  "invalid_last_event_id",
-  "missing_field",
-  "unknown_field",
-  "unknown_parameter",
-  "unsupported_media_type",
-  "campaign_invalid",
+  "body_unreadable",
   "brand_invalid",
+  "campaign_invalid",
+  "idempotency_key_reused",
+  "invalid_idempotency_key",
+  "invalid_json",
+  "invalid_last_event_id",
+  "invalid_recipient",
+  "invalid_value",
+  "license_id_invalid",
+  "line_too_long",
+  "missing_field",
+  "out_of_range",
+  "repeated_parameter",
+  "unknown_field",
+  "unknown_kind",
+  "unknown_parameter",
+  "unknown_status",
+  "unsupported_media_type",
 ]);
 
 const read = (file, base = SOURCES) => readFileSync(new URL(file, base), "utf8");
@@ -51,13 +66,30 @@ function comment(file, struct, field) {
 }
 
 /** What the description of the API says of refusals. */
-function refusals() {
+function described() {
   const files = readdirSync(new URL("http/", SOURCES)).map((name) => read(`http/${name}`));
   const descriptions = files.flatMap((text) => [
     ...text.matchAll(/status = [45]\d\d, description = "((?:[^"\\]|\\[^])*)"/g),
   ]);
-  return [...new Set(descriptions.flatMap(([, text]) => codes(text)))].filter(
-    (code) => !FOR_PROGRAMMERS.has(code),
+  return descriptions.flatMap(([, text]) => codes(text));
+}
+
+/** The codes of the refusals that the services make. */
+function made() {
+  const files = REFUSING.flatMap((folder) =>
+    readdirSync(folder, { recursive: true })
+      .filter((name) => name.endsWith(".rs") && !name.includes("tests"))
+      .map((name) => read(name, folder).split("#[cfg(test)]")[0]),
+  );
+  const made = /(?:Fault|Self)::(?:(?:invalid|new)\(\s*(?:[^",]|"[^"]*")+,|(?!invalid|new)[a-z_]+\()\s*"([a-z_]+)",/g;
+  return files.flatMap((text) => [...text.matchAll(made)].map(([, code]) => code));
+}
+
+/** The codes of what was typed, and of what comes of the purchase of a number. */
+function ofValues() {
+  const files = ["phone.rs", "area_code.rs", "text.rs", "opt_out.rs"];
+  return files.flatMap((file) => strings(read(file, DOMAIN), "=>")).concat(
+    strings(read("model/setback.rs", NUMBERS), "=>"),
   );
 }
 
@@ -103,13 +135,14 @@ test("every line of a conversation has its words, whoever it is from", () => {
   }
 });
 
-test("every refusal that a person can meet has its words", () => {
-  hasAll("PROBLEM", refusals(), 30);
-  const ofWords = ["phone.rs", "area_code.rs", "text.rs", "opt_out.rs"].flatMap((file) =>
-    strings(read(file, DOMAIN), "=>"),
-  );
-  hasAll("PROBLEM", ofWords, 15);
-  hasAll("PROBLEM", strings(read("model/setback.rs", NUMBERS), "=>"), 9);
+test("every refusal that a person can meet has its words, and no words are of a refusal that nobody makes", () => {
+  const forPeople = (words) => words.filter((code) => !FOR_PROGRAMMERS.has(code));
+  hasAll("PROBLEM", forPeople(described()), 30);
+  hasAll("PROBLEM", forPeople(made()), 40);
+  hasAll("PROBLEM", ofValues(), 24);
+  const known = new Set([...described(), ...made(), ...ofValues()]);
+  const unknown = [...Object.keys(TABLES.PROBLEM), ...FOR_PROGRAMMERS].filter((code) => !known.has(code));
+  assert.deepEqual(unknown, []);
 });
 
 test("a code of the future is shown by the API's sentence, and else by its own words", () => {
