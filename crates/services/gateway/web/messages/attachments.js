@@ -126,7 +126,7 @@ export class Attachments {
         },
         "✕",
       );
-      return h("li", { class: "chip", title: url }, icon("clip"), name, remove);
+      return h("li", { class: "chip", title: url }, icon("clip"), h("span", null, name), remove);
     };
     replace(this.#chosen, this.#urls.map(chip));
     this.#chosen.hidden = this.#urls.length === 0;

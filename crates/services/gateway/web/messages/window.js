@@ -139,6 +139,9 @@ export class WindowedList {
     }
     shown.forEach((item, offset) => {
       const row = this.#row(idOf(item));
+      // Read aloud in the order in which they show.
+      const there = this.element.children[offset];
+      if (there !== row.element) this.element.insertBefore(row.element, there ?? null);
       this.#place(row.element, first + offset, idOf(item));
       if (row.item !== item) fill(row.element, item, row.item);
       row.item = item;
@@ -158,7 +161,6 @@ export class WindowedList {
       "data-id": id,
     });
     element.style.height = `${this.#options.rowHeight}px`;
-    this.element.append(element);
     const row = { element, item: undefined };
     this.#rows.set(id, row);
     return row;
