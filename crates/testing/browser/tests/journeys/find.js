@@ -14,7 +14,7 @@ const SELECTORS = {
   row: "[role=option], [role=row], li",
   tab: "[role=tab]",
   searchbox: "input[type=search], [role=searchbox]",
-  textbox: "input:not([type]), input[type=text], input[type=tel], textarea, [role=textbox]",
+  textbox: "input:not([type]), input[type=text], input[type=tel], input[type=url], textarea, [role=textbox]",
 };
 const tidy = (text) => (text ?? "").replace(/\s+/g, " ").trim();
 const nameOf = (element) => {

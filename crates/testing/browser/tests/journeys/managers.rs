@@ -35,6 +35,10 @@ async fn two_managers_see_each_others_texts_the_answer_and_the_delivery_without_
         for window in [&mia, &noah] {
             window.see("Is anybody there?").await;
         }
+        // Whoever hears the list hears it in the order in which it shows.
+        let heard = "return [...document.querySelectorAll('[role=option]')].map((each) => each.innerText);";
+        let rows = mia.run(heard, vec![]).await;
+        assert!(rows[0].as_str().is_some_and(|row| row.contains("Tenant 1")), "{rows}");
         mia.save_picture("messages-light").await;
         noah.look(1280, 800, true).await;
         noah.save_picture("messages-dark").await;

@@ -20,6 +20,15 @@ async fn at_360_pixels_nothing_needs_scrolling_sideways_and_a_text_is_sent() {
         adam.see_a("heading", "Tenant 0").await;
         adam.write("Text", "From a small screen").await;
         check("thread").await;
+        adam.click("button", "Attach a file").await;
+        adam.write("Address of a picture or file", &format!("https://example.com/{long}.jpg")).await;
+        adam.click("button", "Attach").await;
+        adam.see_a("button", &format!("Remove {long}.jpg")).await;
+        adam.click("button", "Send later").await;
+        adam.see("Send at once instead").await;
+        check("attachment").await;
+        adam.click("button", "Send at once instead").await;
+        adam.click("button", &format!("Remove {long}.jpg")).await;
         adam.click("button", "Send").await;
         world.arrives_once(0, "From a small screen").await;
         adam.click("button", "Back to the conversations").await;

@@ -186,9 +186,17 @@ impl Window {
         self.find_all(role, name).await.is_ok_and(|found| !found.is_empty())
     }
 
-    /// Whether something stands beside the window, so that one would have to scroll sideways.
+    /// Whether something stands beside the window, so that one would have to scroll sideways, or cannot even do that. Tabs
+    /// scroll by themselves.
     pub async fn is_too_wide(&self) -> bool {
-        self.run("return document.documentElement.scrollWidth > innerWidth;", vec![]).await == true
+        let script = "
+            const isBeside = (each) => {
+              const { left, right, width } = each.getBoundingClientRect();
+              return width > 0 && (left < 0 || right > innerWidth) && !each.closest('[role=tablist]');
+            };
+            const parts = [...document.querySelectorAll('button, input, textarea, select')];
+            return document.documentElement.scrollWidth > innerWidth || parts.some(isBeside);";
+        self.run(script, vec![]).await == true
     }
 
     /// A picture of what shows now, in `target/console`.
