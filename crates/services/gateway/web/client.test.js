@@ -1,93 +1,12 @@
 /** The client against a server of Node's own: what counts is what goes over the wire. */
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 
 import { Client, NetworkError, Problem } from "./client.js";
-
-const FAST = { firstMs: 4, mostMs: 20 };
-
-/**
- * A server that answers request after request with the next of its answers, and the last one from then on.
- *
- * @param {import("node:test").TestContext} t
- * @param {...((request: any, response: http.ServerResponse) => void)} answers
- */
-async function serve(t, ...answers) {
-  const requests = [];
-  const server = http.createServer(async (request, response) => {
-    let body = "";
-    const seen = { method: request.method, url: request.url, headers: request.headers, body: null };
-    requests.push(seen);
-    const answer = answers[Math.min(requests.length, answers.length) - 1];
-    for await (const chunk of request) body += chunk;
-    if (body !== "") seen.body = JSON.parse(body);
-    answer(seen, response);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const baseUrl = `http://127.0.0.1:${server.address().port}`;
-  const options = { baseUrl, token: "secret", backoff: FAST };
-  return { requests, baseUrl, options, client: new Client(options) };
-}
-
-const json =
-  (value, status = 200) =>
-  (_, response) => {
-    response.writeHead(status, { "content-type": "application/json" });
-    response.end(JSON.stringify(value));
-  };
-
-const problem =
-  (status, code, more = {}, headers = {}) =>
-  (_, response) => {
-    response.writeHead(status, { "content-type": "application/problem+json", ...headers });
-    response.end(
-      JSON.stringify({
-        type: `urn:leaseline:problem:${code}`,
-        title: "No",
-        status,
-        detail: "It is so.",
-        code,
-        ...more,
-      }),
-    );
-  };
-
-const hangUp = (_, response) => response.destroy();
-
-/** An event stream that writes the pieces and then stays open, unless `end` says otherwise. */
-const stream =
-  (...pieces) =>
-  (_, response) => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    response.flushHeaders();
-    write(response, pieces);
-  };
-
-const cutAfter =
-  (...pieces) =>
-  (_, response) => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    write(response, pieces).then(() => response.destroy());
-  };
-
-async function write(response, pieces) {
-  for (const piece of pieces) {
-    response.write(piece);
-    await sleep(2);
-  }
-}
-
-const entry = (seq) => `id: ${seq}\nevent: message.created\ndata: {"n":${seq}}\n\n`;
+import { cutAfter, entry, hangUp, json, problem, serve, stream } from "./testing/server.mjs";
 
 /** Follows the feed and writes down what it tells. */
 function follow(t, client, options = {}) {

@@ -34,5 +34,11 @@ async fn what_a_company_says_about_itself_shows_on_the_feed_and_news_that_come_l
     assert_eq!(entries[1].content, shown("Acme & Daughters", None));
     let Some(Content::NumberChanged(number)) = &entries[0].content else { panic!("{entries:?}") };
     assert_eq!(number.number, OFFICE);
+
+    // Both as before: something beside them in the settings has changed, as quiet hours.
+    world.apply(&[company(&world, "Acme & Daughters", None, 4)]).await;
+    let entries = world.feed_after(ACME, 3).await;
+    assert_eq!(kinds(&entries), ["company.updated"]);
+    assert_eq!(entries[0].content, shown("Acme & Daughters", None));
     world.finish().await;
 }
