@@ -10,6 +10,7 @@ pub mod dead;
 pub mod demo;
 pub mod demo_licenses;
 pub mod dev;
+pub mod newcomer;
 pub mod seed;
 pub mod stack;
 pub mod token;

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use leaseline::client::{Api, Phones};
+use leaseline::newcomer;
+pub use leaseline::newcomer::{COMPANY_PHONE, phone};
 use leaseline::stack::{Options, Stack};
 use leaseline::token::Signer;
 use serde_json::{Value, json};
 
-use super::browser::{Browser, PATIENCE, Programs};
+use super::browser::{Browser, Programs};
 use super::window::Window;
-
-/// Calls ring there. Belongs to nobody.
-pub const COMPANY_PHONE: &str = "+14155550199";
 
 pub struct World {
     pub stack: Stack,
@@ -26,11 +25,6 @@ pub struct World {
     browser: Browser,
     /// Read whenever a gateway starts.
     _sign_in: tempfile::NamedTempFile,
-}
-
-/// The phone of person `n`; belongs to nobody.
-pub fn phone(n: usize) -> String {
-    format!("+1415555{:04}", 100 + n)
 }
 
 /// As the console shows a number.
@@ -93,16 +87,8 @@ impl World {
         let gateway = &stack.gateway_urls[0];
         let backend = Api::new(gateway, &signer.sign("", "service", "backend", "Backend").expect("a token"));
         let [adam, mia, _] = managers.each_ref().map(|(_, _, token)| Api::new(gateway, token));
-        let company = json!({ "company_name": "Journey Homes", "company_phone": COMPANY_PHONE });
-        backend.put(&format!("/v1/licenses/{license}"), &company).await.expect("the license is created");
-        for n in 0..people {
-            let person = json!({ "kind": "tenant", "name": format!("Tenant {n}"), "phones": [phone(n)] });
-            mia.put(&format!("/v1/people/t{n}"), &person).await.expect("a person is put");
-        }
-        let number = leaseline::dev::wait_for_number(&mia).await.expect("the license gets its number by itself");
-        // Until conversations has heard of the number: before, answers are kept apart (rule 8).
-        let mut feed = mia.feed(Some(0)).await.expect("the feed opens");
-        feed.wait_for("number.changed", PATIENCE, |event| event.kind == "number.changed").await.expect("a number");
+        let created = newcomer::create_license(&backend, &mia, &license, "twilio", people).await;
+        let number = created.expect("the license gets its number by itself");
         let phones = Phones::new(&stack.simulator_url);
         Self {
             stack,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use leaseline::client::Api;
 use leaseline::stack::Service;
+use reqwest::Method;
 
-use super::world::{World, take_in_sequence};
+use super::world::{PATIENCE, World, take_in_sequence};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_has_no_gap_and_no_double_across_a_reconnect_a_gateway_restart_and_lost_pushes() {
@@ -57,5 +58,22 @@ async fn no_client_ever_receives_another_licenses_event() {
     other.put("/v1/people/own", &person).await.unwrap();
     let first = feed.next().await.unwrap().unwrap();
     assert_eq!((first.seq, first.kind.as_str()), (1, "person.updated"), "the first thing it sees is its own");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_settings_open_hears_that_quiet_hours_were_changed() {
+    let world = World::start(1, 0).await;
+    let mut feed = world.noah.feed(None).await.unwrap();
+    let hours = serde_json::json!({ "from": "21:00", "until": "08:00" });
+    for expected in [hours.clone(), serde_json::Value::Null] {
+        if expected.is_null() {
+            world.adam.call(Method::DELETE, "/v1/settings/quiet-hours", None).await.unwrap().ok().unwrap();
+        } else {
+            world.adam.put("/v1/settings/quiet-hours", &hours).await.unwrap();
+        }
+        feed.wait_for("the settings", PATIENCE, |event| event.kind == "company.updated").await.unwrap();
+        assert_eq!(world.noah.get("/v1/settings").await.unwrap()["quiet_hours"], expected);
+    }
     world.stop().await;
 }

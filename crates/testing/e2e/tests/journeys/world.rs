@@ -8,6 +8,8 @@ use carriers::twilio::signature;
 use chassis::Secret;
 use domain::CarrierName;
 use leaseline::client::{Answer, Api, Event, Phones};
+use leaseline::newcomer;
+pub use leaseline::newcomer::{COMPANY_PHONE, phone};
 use leaseline::stack::{Options, Stack};
 use leaseline::token::Signer;
 use reqwest::Method;
@@ -15,9 +17,6 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use testkit::Gate;
 use tokio::sync::mpsc;
-
-/// Calls ring there. Belongs to nobody.
-pub const COMPANY_PHONE: &str = "+14155550199";
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -51,11 +50,6 @@ impl std::ops::Deref for World {
     fn deref(&self) -> &Outside {
         &self.outside
     }
-}
-
-/// The phone of person `n`; belongs to nobody.
-pub fn phone(n: usize) -> String {
-    format!("+1415555{:04}", 100 + n)
 }
 
 impl World {
@@ -107,17 +101,8 @@ impl World {
         let adam = Api::new(gateway, &signer.sign(&license, "admin", "adam", "Adam Admin").unwrap());
         let mia = Api::new(gateway, &signer.sign(&license, "manager", "mia", "Mia Manager").unwrap());
         let noah = Api::new(gateway, &signer.sign(&license, "manager", "noah", "Noah Manager").unwrap());
-        let company =
-            json!({ "company_name": "Journey Homes", "company_phone": COMPANY_PHONE, "carrier": carrier.as_str() });
-        backend.put(&format!("/v1/licenses/{license}"), &company).await.expect("the license is created");
-        for n in 0..people {
-            let person = json!({ "kind": "tenant", "name": format!("Tenant {n}"), "phones": [phone(n)] });
-            mia.put(&format!("/v1/people/t{n}"), &person).await.expect("a person is put");
-        }
-        let number = leaseline::dev::wait_for_number(&mia).await.expect("the license gets its number by itself");
-        // Until conversations has heard of the number: before, answers are kept apart (rule 8).
-        let mut feed = mia.feed(Some(0)).await.expect("the feed opens");
-        feed.wait_for("number.changed", PATIENCE, |event| event.kind == "number.changed").await.unwrap();
+        let created = newcomer::create_license(&backend, &mia, &license, carrier.as_str(), people).await;
+        let number = created.expect("the license gets its number by itself");
         let phones = Phones::new(&stack.simulator_url);
         let outside = Outside {
             number,
