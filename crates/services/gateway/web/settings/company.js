@@ -35,15 +35,14 @@ export function companySection(context, signal) {
 
 /** For those who may not change it. */
 function companyFacts() {
-  const element = h("dl", { class: "facts" });
+  const facts = h("dl", { class: "facts" });
   return {
-    element,
+    element: h("div", { class: "form" }, facts, h("p", { class: "quiet" }, PHONE_HINT)),
     show({ company_name, company_phone }) {
       replace(
-        element,
+        facts,
         h("div", null, h("dt", null, "Company name"), h("dd", null, company_name)),
         h("div", null, h("dt", null, "Company phone"), h("dd", null, formatNumber(company_phone) || "None")),
-        h("p", { class: "quiet" }, PHONE_HINT),
       );
     },
   };

@@ -78,6 +78,11 @@ async fn axe_finds_nothing_serious_in_any_main_state_light_or_dark() {
         adam.choose("What can be done with the messages number", "Generate a number…").await;
         adam.see_a("dialog", "Generate a number").await;
         check(&axe, &adam, "axe-generate", &mut findings).await;
+        // Who may not change the settings sees them otherwise.
+        let mia = world.sign_in("Mia Manager").await;
+        mia.click("link", "Settings").await;
+        mia.see("Only an admin of your company can change them").await;
+        check(&axe, &mia, "axe-settings-of-a-manager", &mut findings).await;
         assert!(findings.is_empty(), "{}", findings.join("\n"));
     })
     .await;
