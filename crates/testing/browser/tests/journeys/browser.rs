@@ -88,7 +88,7 @@ impl Browser {
         Self { programs, driver, url: format!("http://127.0.0.1:{port}"), windows: Mutex::default() }
     }
 
-    /// A new window, wide and light.
+    /// A new window, wide and light, where the phones' area code is.
     pub async fn open(&self) -> Window {
         // As root, Chromium has no sandbox of its own.
         let arguments: Vec<&str> = ARGUMENTS.into_iter().chain(["--no-sandbox"]).collect();
@@ -104,6 +104,7 @@ impl Browser {
         .await;
         let window = Window::new(driver);
         window.look(1280, 800, false).await;
+        window.live_in("America/Los_Angeles").await;
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(window.clone());
         window
     }

@@ -9,12 +9,13 @@ const SELECTORS = {
   dialog: "dialog[open], [role=dialog]",
   heading: "h1, h2, h3, h4, [role=heading]",
   link: "a[href]",
+  listbox: "[role=listbox]",
   menuitem: "[role=menuitem]",
   option: "option, [role=option]",
   row: "[role=option], [role=row], li",
   tab: "[role=tab]",
   searchbox: "input[type=search], [role=searchbox]",
-  textbox: "input:not([type]), input[type=text], input[type=tel], textarea, [role=textbox]",
+  textbox: "input:not([type]), input[type=text], input[type=tel], input[type=url], textarea, [role=textbox]",
 };
 const tidy = (text) => (text ?? "").replace(/\s+/g, " ").trim();
 const nameOf = (element) => {
