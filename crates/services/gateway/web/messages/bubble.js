@@ -130,7 +130,7 @@ function showPending(pending, grouping, context) {
     bubble(pending.body, media, context),
     pending.state === "failed"
       ? showFailure(pending, context)
-      : h("p", { class: "meta quiet" }, icon("clock"), "Sending…"),
+      : h("p", { class: "meta quiet" }, icon("clock"), " Sending…"),
   );
 }
 

@@ -38,27 +38,29 @@ async fn the_pictures_of_the_readme_show_the_thread_the_preview_and_the_phone() 
             world.mia.put(&format!("/v1/people/t{n}"), &person).await.unwrap();
         }
         let (mia, noah) = (world.sign_in("Mia Manager").await, world.sign_in("Noah Manager").await);
+        mia.look(1120, 700, false).await;
         write_all(world).await;
-        noah.click("row", "Ana Torres").await;
         noah.see("It leaks a little.").await;
+        noah.click("row", "Ana Torres").await;
         noah.write("Text", "Of course. He will bring what he needs.").await;
         noah.click("button", "Send").await;
         mia.click("row", "Ana Torres").await;
-        mia.see("Noah Manager").await;
-        mia.see("Delivered").await;
+        let is_delivered = "return document.querySelector('article:last-of-type')?.innerText.includes('Delivered');";
+        mia.see_that("Noah's text is delivered", is_delivered).await;
         // The dash is what makes it longer: the line below says so.
         mia.write("Text", "I let him in – you need not be at home. Please move what stands under the sink.").await;
         mia.see("makes it longer").await;
         mia.save_picture("messages").await;
 
         let ana = world.hold_phone(&phone(0)).await;
+        ana.look(1120, 700, false).await;
         ana.see("Of course. He will bring what he needs.").await;
         ana.write("Text", "You are the best!").await;
         ana.save_picture("phone").await;
 
         world.text(6, "STOP").await;
         mia.click("button", "Text Message").await;
-        mia.see("Grace Kim").await;
+        mia.see_a("checkbox", "Grace Kim").await;
         mia.click("button", "Choose all shown").await;
         mia.write("Text", "Hi {{person.first_name}}, the water is off on Friday from 10 to 12. {{company.name}}").await;
         mia.click("button", "Preview").await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fantoccini::Client;
-use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use fantoccini::elements::{Element, ElementRef};
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
@@ -147,7 +147,30 @@ impl Window {
     }
 
     pub async fn click(&self, role: &str, name: &str) {
-        self.with_first(role, name, async |element| element.click().await).await;
+        // The driver takes what stands behind a sticky footer for something in sight.
+        const SCROLL: &str = "arguments[0].scrollIntoView({ block: 'nearest', inline: 'nearest' });";
+        self.with_first(role, name, async |element| {
+            self.driver.execute(SCROLL, vec![json!(element)]).await?;
+            element.click().await
+        })
+        .await;
+    }
+
+    /// Presses the mouse's button on something, and holds it.
+    pub async fn press_mouse_on(&self, role: &str, name: &str) {
+        self.with_first(role, name, async |element| {
+            let there = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
+            let press = PointerAction::Down { button: MOUSE_BUTTON_LEFT };
+            self.driver.perform_actions(MouseActions::new("mouse".to_owned()).then(there).then(press)).await
+        })
+        .await;
+    }
+
+    /// Lets the mouse's button go.
+    pub async fn release_mouse(&self) {
+        let release = PointerAction::Up { button: MOUSE_BUTTON_LEFT };
+        let actions = MouseActions::new("mouse".to_owned()).then(release);
+        self.driver.perform_actions(actions).await.expect("the button is released");
     }
 
     /// Opens the three-dot menu of this name and chooses.
