@@ -45,6 +45,7 @@ export function picker(draft, store) {
     {
       type: "button",
       class: "small",
+      disabled: true,
       onclick: () => warnOfThoseLeft(draft.add(people.shown.map(choose))),
     },
     "Choose all shown",

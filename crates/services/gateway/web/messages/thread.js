@@ -23,6 +23,8 @@ import { ScheduledList } from "./schedule.js";
 
 /** How far back a found message is looked for. */
 const MOST_OLDER_PAGES = 100;
+/** Most threads are there before anybody asks where they are. */
+const SLOW_MS = 500;
 
 /**
  * @typedef {object} ThreadOptions
@@ -95,6 +97,7 @@ export class ThreadView {
   /** Shows it, as soon as it is here. */
   async open() {
     const { store, conversationId } = this.#options;
+    const slow = setTimeout(() => this.#showLoading(), SLOW_MS);
     try {
       this.#showConversation(
         store.conversation(conversationId) ?? (await store.loadConversation(conversationId)),
@@ -107,6 +110,8 @@ export class ThreadView {
         h("div", { class: "empty" }, h("p", null, problemWords(problem)), this.#backLink()),
       );
       return;
+    } finally {
+      clearTimeout(slow);
     }
     if (this.#end.signal.aborted) return;
     this.#showItems();
@@ -184,6 +189,12 @@ export class ThreadView {
     if (conversation.sendable) this.#composer.fit();
     else if (had) this.#items.focus();
     replace(this.#banner, showBanner(conversation));
+  }
+
+  /** The connection is slow or away. */
+  #showLoading() {
+    const words = h("p", { class: "quiet", role: "status" }, "The messages are on their way…");
+    if (!this.#end.signal.aborted) this.#items.render([], { hasOlder: false, above: [words] });
   }
 
   #showItems() {

@@ -3,7 +3,7 @@
  *
  * All rows have one height and stand at a place of their own in a box that is as high as the whole list. The
  * list is one tab stop: the arrow keys move in it, Enter opens. When rows come or move above the place in
- * sight, what is in sight stays where it is.
+ * sight, what is in sight stays where it is. While a row is pressed nothing changes: what is pressed is what opens.
  *
  * @module messages/window
  */
@@ -44,6 +44,9 @@ export class WindowedList {
   #selectedId = null;
   #options;
   #frame = 0;
+  #isPressed = false;
+  /** What came meanwhile. @type {[readonly T[], { isComplete: boolean }] | null} */
+  #held = null;
   #end = new AbortController();
   #watch;
   #prefix = `list-${crypto.randomUUID()}`;
@@ -58,9 +61,13 @@ export class WindowedList {
       "aria-label": options.label,
       onkeydown: (event) => this.#onKey(event),
       onclick: (event) => this.#onClick(event),
+      onpointerdown: (event) => (this.#isPressed = event.isPrimary && event.button === 0),
       onfocus: () => this.#showActive(),
     });
     const { signal } = this.#end;
+    for (const end of ["pointerup", "pointercancel"]) {
+      window.addEventListener(end, () => this.#release(), { signal });
+    }
     options.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true, signal });
     this.#watch = new ResizeObserver(() => this.#render());
     this.#watch.observe(options.scroller);
@@ -80,6 +87,10 @@ export class WindowedList {
    * @param {{ isComplete: boolean }} options `isComplete`: no more come by `onNearEnd`.
    */
   setItems(items, { isComplete }) {
+    if (this.#isPressed) {
+      this.#held = [items, { isComplete }];
+      return;
+    }
     const { idOf, rowHeight, scroller } = this.#options;
     const ids = items.map(idOf);
     const indexes = new Map(ids.map((id, index) => [id, index]));
@@ -117,12 +128,22 @@ export class WindowedList {
     this.#frame = requestAnimationFrame(() => this.#render());
   }
 
+  /** The click comes first, then what was held up. */
+  #release() {
+    if (!this.#isPressed) return;
+    this.#isPressed = false;
+    const held = this.#held;
+    this.#held = null;
+    setTimeout(() => (held ? this.setItems(...held) : this.#render()));
+  }
+
   /** How far the list's beginning is above what is in sight. */
   #topInList() {
     return this.#options.scroller.scrollTop - this.element.offsetTop;
   }
 
   #render() {
+    if (this.#isPressed) return;
     const { rowHeight, scroller, idOf, fill, onNearEnd } = this.#options;
     const top = this.#topInList();
     const first = Math.max(0, Math.floor(top / rowHeight) - SPARE_ROWS);
@@ -229,8 +250,9 @@ export class WindowedList {
   /** @param {MouseEvent} event */
   #onClick(event) {
     const id = /** @type {HTMLElement} */ (event.target).closest("[data-id]")?.getAttribute("data-id");
-    const index = id ? this.#indexes.get(id) : undefined;
-    if (index !== undefined) this.#options.onOpen(this.#items[index]);
+    // The items may be one array that has changed since they were shown.
+    const item = this.#items.find((each) => this.#options.idOf(each) === id);
+    if (item) this.#options.onOpen(item);
   }
 }
 

@@ -9,6 +9,7 @@ const SELECTORS = {
   dialog: "dialog[open], [role=dialog]",
   heading: "h1, h2, h3, h4, [role=heading]",
   link: "a[href]",
+  listbox: "[role=listbox]",
   menuitem: "[role=menuitem]",
   option: "option, [role=option]",
   row: "[role=option], [role=row], li",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{COMPANY_PHONE, journey, phone};
+use super::world::{COMPANY_PHONE, LICENSE, journey, phone};
 
 /// What people type who try.
 const INJECTIONS: [&str; 6] = [
@@ -19,7 +19,7 @@ async fn markup_in_texts_names_and_company_names_shows_as_it_was_typed() {
     journey("injections", 1, async |world| {
         let [image, script, svg, ..] = INJECTIONS;
         let company = json!({ "company_name": image, "company_phone": COMPANY_PHONE });
-        world.backend.put(&format!("/v1/licenses/{}", world.license), &company).await.unwrap();
+        world.backend.put(&format!("/v1/licenses/{LICENSE}"), &company).await.unwrap();
         let person = json!({ "kind": "tenant", "name": script, "phones": [phone(0)] });
         world.mia.put("/v1/people/t0", &person).await.unwrap();
         for injection in INJECTIONS {

@@ -4,16 +4,21 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a journey stops at the first surprise")]
 
 mod accessibility;
+mod attachments;
 mod browser;
+mod bubbles;
 mod deletion;
 mod injections;
 mod keyboard;
 mod managers;
+mod many;
 mod narrow;
 mod number;
 mod phones;
+mod pictures;
 mod read_only;
 mod restart;
+mod schedule;
 mod text_message;
 mod window;
 mod world;

@@ -45,3 +45,26 @@ async fn two_managers_see_each_others_texts_the_answer_and_the_delivery_without_
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pressed_in_the_list_opens_also_when_the_list_moves_meanwhile() {
+    journey("moving-list", 2, async |world| {
+        world.send(0, "To the second place").await;
+        world.arrives_once(0, "To the second place").await;
+        world.send(1, "To the first place").await;
+        let (mia, noah) = (world.sign_in("Mia Manager").await, world.sign_in("Noah Manager").await);
+        mia.see("To the first place").await;
+        mia.press_mouse_on("row", "Tenant 0").await;
+        world.text(0, "This moves me up").await;
+        noah.see("This moves me up").await;
+        // What a window shows a frame after another one is shown now.
+        mia.run_long("const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(done));").await;
+        mia.release_mouse().await;
+        mia.see_a("heading", "Tenant 0").await;
+        mia.see_messages(&["To the second place", "This moves me up"]).await;
+        let first =
+            "return document.querySelector('[role=option][aria-posinset=\"1\"]').innerText.includes('Tenant 0');";
+        mia.see_that("the list has moved", first).await;
+    })
+    .await;
+}

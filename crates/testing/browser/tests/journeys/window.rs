@@ -1,7 +1,9 @@
 //! What a person does in one browser window, and sees there. Things are named as a screen reader names them.
 
+use std::collections::HashMap;
+
 use fantoccini::Client;
-use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use fantoccini::elements::{Element, ElementRef};
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
@@ -19,6 +21,24 @@ const COUNT: &str = r"
     const seen = [...document.querySelectorAll('body *')].filter((element) => element.checkVisibility());
     const own = (element) => [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join('');
     return seen.filter((element) => own(element).trim() === arguments[0]).length;
+";
+
+/// What is in sight of a list stands on each place in its middle column.
+const SCROLL_UP: &str = r"
+    const [list, frames, pixels, done] = arguments;
+    let scroller = list.parentElement;
+    while (scroller.scrollHeight <= scroller.clientHeight) scroller = scroller.parentElement;
+    const { left, top, width, height } = scroller.getBoundingClientRect();
+    const isEmpty = (share) => !document.elementFromPoint(left + width / 2, top + height * share)?.closest('[role=option]');
+    let [frame, holes] = [0, 0];
+    const step = () => {
+        if (frame > 0 && [0.05, 0.5, 0.95].some(isEmpty)) holes += 1;
+        if (frame === frames) return done(holes);
+        frame += 1;
+        scroller.scrollTop -= pixels;
+        requestAnimationFrame(step);
+    };
+    step();
 ";
 
 /// A command of Chromium's own protocol, which chromedriver passes on.
@@ -61,9 +81,25 @@ impl Window {
         self.tell_chromium("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await;
     }
 
-    async fn tell_chromium(&self, command: &str, parameters: Value) {
+    /// The clock on the wall of its owner.
+    pub async fn live_in(&self, time_zone: &str) {
+        self.tell_chromium("Emulation.setTimezoneOverride", json!({ "timezoneId": time_zone })).await;
+    }
+
+    async fn tell_chromium(&self, command: &str, parameters: Value) -> Value {
         let command = ToChromium(json!({ "cmd": command, "params": parameters }));
-        self.driver.issue_cmd(command).await.expect("Chromium does it");
+        self.driver.issue_cmd(command).await.expect("Chromium does it")
+    }
+
+    /// What Chromium has counted of this page, after it has thrown away what nobody holds any more: `JSHeapUsedSize` in bytes,
+    /// `Nodes`, `ThreadTime` in seconds of computing, …
+    pub async fn measure(&self) -> HashMap<String, f64> {
+        self.tell_chromium("Performance.enable", json!({})).await;
+        self.tell_chromium("HeapProfiler.collectGarbage", json!({})).await;
+        let answer = self.tell_chromium("Performance.getMetrics", json!({})).await;
+        let metrics = answer["metrics"].as_array().expect("metrics");
+        let entry = |metric: &Value| Some((metric["name"].as_str()?.to_owned(), metric["value"].as_f64()?));
+        metrics.iter().filter_map(entry).collect()
     }
 
     /// Runs a function's body in the page.
@@ -111,7 +147,30 @@ impl Window {
     }
 
     pub async fn click(&self, role: &str, name: &str) {
-        self.with_first(role, name, async |element| element.click().await).await;
+        // The driver takes what stands behind a sticky footer for something in sight.
+        const SCROLL: &str = "arguments[0].scrollIntoView({ block: 'nearest', inline: 'nearest' });";
+        self.with_first(role, name, async |element| {
+            self.driver.execute(SCROLL, vec![json!(element)]).await?;
+            element.click().await
+        })
+        .await;
+    }
+
+    /// Presses the mouse's button on something, and holds it.
+    pub async fn press_mouse_on(&self, role: &str, name: &str) {
+        self.with_first(role, name, async |element| {
+            let there = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
+            let press = PointerAction::Down { button: MOUSE_BUTTON_LEFT };
+            self.driver.perform_actions(MouseActions::new("mouse".to_owned()).then(there).then(press)).await
+        })
+        .await;
+    }
+
+    /// Lets the mouse's button go.
+    pub async fn release_mouse(&self) {
+        let release = PointerAction::Up { button: MOUSE_BUTTON_LEFT };
+        let actions = MouseActions::new("mouse".to_owned()).then(release);
+        self.driver.perform_actions(actions).await.expect("the button is released");
     }
 
     /// Opens the three-dot menu of this name and chooses.
@@ -140,16 +199,40 @@ impl Window {
 
     /// Goes on with the Tab key until what is named so has the focus, as one does without a mouse.
     pub async fn tab_to(&self, role: &str, name: &str) {
-        const HAS_FOCUS: &str = "return arguments[0] === document.activeElement;";
         for _ in 0..60 {
             self.press(Key::Tab).await;
-            for element in self.find_all(role, name).await.unwrap_or_default() {
-                if self.run(HAS_FOCUS, vec![element]).await == true {
-                    return;
-                }
+            if self.has_focus(role, name).await {
+                return;
             }
         }
         panic!("the Tab key does not reach {role} “{name}”");
+    }
+
+    async fn has_focus(&self, role: &str, name: &str) -> bool {
+        const HAS_FOCUS: &str = "return arguments[0] === document.activeElement;";
+        for element in self.find_all(role, name).await.unwrap_or_default() {
+            if self.run(HAS_FOCUS, vec![element]).await == true {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits until what is named so has the focus.
+    pub async fn see_focus(&self, role: &str, name: &str) {
+        const FOCUSED: &str = "return document.activeElement.outerHTML.slice(0, 200);";
+        self.eventually(&format!("the focus on {role} “{name}”"), async || {
+            if self.has_focus(role, name).await { Ok(()) } else { Err(self.run(FOCUSED, vec![]).await.to_string()) }
+        })
+        .await;
+    }
+
+    /// Scrolls up in the list of this name, by so many pixels a frame. Answers in how many frames a place in sight was empty.
+    pub async fn scroll_up(&self, list: &str, frames: u32, pixels: u32) -> u64 {
+        let lists = self.find_all("listbox", list).await.expect("the list is there");
+        let list = lists.first().cloned().expect("the list is there");
+        let answer = self.driver.execute_async(SCROLL_UP, vec![list, json!(frames), json!(pixels)]).await;
+        answer.expect("the script runs").as_u64().expect("a count")
     }
 
     /// Everything that can be read.
@@ -175,6 +258,33 @@ impl Window {
     /// Waits until the thing of this role and name is there.
     pub async fn see_a(&self, role: &str, name: &str) {
         self.with_first(role, name, async |_| Ok(())).await;
+    }
+
+    /// The messages of the open thread, as they read, oldest first.
+    pub async fn messages(&self) -> Vec<String> {
+        let texts =
+            self.run("return [...document.querySelectorAll('article')].map((text) => text.innerText);", vec![]).await;
+        let texts = texts.as_array().cloned().unwrap_or_default();
+        texts.iter().map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Waits until the open thread has exactly these messages, each with its text, in whatever order they came.
+    pub async fn see_messages(&self, bodies: &[&str]) {
+        self.eventually("the messages of the thread", async || {
+            let shown = self.messages().await;
+            let once = |body: &&str| shown.iter().filter(|text| text.contains(*body)).count() == 1;
+            if shown.len() == bodies.len() && bodies.iter().all(once) { Ok(()) } else { Err(format!("{shown:?}")) }
+        })
+        .await;
+    }
+
+    /// Waits until a script says yes.
+    pub async fn see_that(&self, what: &str, script: &str) {
+        self.eventually(what, async || match self.try_run(script, vec![]).await? {
+            Value::Bool(true) => Ok(()),
+            other => Err(other.to_string()),
+        })
+        .await;
     }
 
     /// How many elements have exactly this text.

@@ -6,12 +6,16 @@ use futures_util::FutureExt as _;
 use leaseline::client::{Api, Phones};
 use leaseline::newcomer;
 pub use leaseline::newcomer::{COMPANY_PHONE, phone};
-use leaseline::stack::{Options, Stack};
+use leaseline::seed::Size;
+use leaseline::stack::{Options, Service, Stack};
 use leaseline::token::Signer;
 use serde_json::{Value, json};
 
-use super::browser::{Browser, Programs};
+use super::browser::{Browser, PATIENCE, Programs};
 use super::window::Window;
+
+/// Of the managers and the people.
+pub const LICENSE: &str = "journey-homes";
 
 pub struct World {
     pub stack: Stack,
@@ -19,8 +23,9 @@ pub struct World {
     /// May change the settings.
     pub adam: Api,
     pub mia: Api,
+    /// Of another license, which is there once it is seeded.
+    pub sam: Api,
     pub backend: Api,
-    pub license: String,
     pub number: String,
     browser: Browser,
     /// Read whenever a gateway starts.
@@ -50,25 +55,31 @@ pub async fn journey(name: &str, people: usize, body: impl AsyncFnOnce(&mut Worl
 impl World {
     async fn start(programs: Programs, people: usize) -> Self {
         let id = uuid::Uuid::now_v7().simple().to_string();
-        let license = format!("lic-{id}");
         let signer = Signer::new("a-key-of-this-journeys-own-32-bytes-long".to_owned());
-        let sign = |role: &str, manager: &str, name: &str| signer.sign(&license, role, manager, name).expect("a token");
+        let sign = |role: &str, manager: &str, name: &str| signer.sign(LICENSE, role, manager, name).expect("a token");
         let managers = [
             ("admin", "Adam Admin", sign("admin", "adam", "Adam Admin")),
             ("manager", "Mia Manager", sign("manager", "mia", "Mia Manager")),
             ("manager", "Noah Manager", sign("manager", "noah", "Noah Manager")),
         ];
-        let choices: Vec<Value> = managers
+        let mut choices: Vec<Value> = managers
             .iter()
             .map(|(role, name, token)| {
-                json!({ "label": format!("{name}, Journey Homes"), "name": name, "role": role, "license_id": license, "token": token })
+                json!({ "label": format!("{name}, Journey Homes"), "name": name, "role": role, "license_id": LICENSE, "token": token })
             })
             .collect();
+        let seeded = leaseline::seed::license_id(0);
+        let sams_token = signer.sign(&seeded, "manager", "sam", "Sam Manager").expect("a token");
+        choices.push(
+            json!({ "label": "Sam Manager, Seeded Homes", "name": "Sam Manager", "role": "manager", "license_id": seeded, "token": sams_token }),
+        );
         let sign_in = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(sign_in.path(), json!(choices).to_string()).expect("the sign-in file is written");
         let settings = [
             ("LEASELINE_PACE_SEGMENTS_PER_SECOND", "0"),
             ("LEASELINE_FEED_HEADS_INTERVAL_MS", "1000"),
+            ("LEASELINE_INQUIRIES_CONFIRM_WITHIN_S", "12"),
+            ("LEASELINE_INQUIRIES_RECEIPTS_AFTER_S", "5"),
             ("LEASELINE_CONSOLE_ENABLED", "true"),
             ("LEASELINE_CONSOLE_SIGN_IN_FILE", sign_in.path().to_str().expect("a path in Unicode")),
         ];
@@ -87,7 +98,8 @@ impl World {
         let gateway = &stack.gateway_urls[0];
         let backend = Api::new(gateway, &signer.sign("", "service", "backend", "Backend").expect("a token"));
         let [adam, mia, _] = managers.each_ref().map(|(_, _, token)| Api::new(gateway, token));
-        let created = newcomer::create_license(&backend, &mia, &license, "twilio", people).await;
+        let sam = Api::new(gateway, &sams_token);
+        let created = newcomer::create_license(&backend, &mia, LICENSE, "twilio", people).await;
         let number = created.expect("the license gets its number by itself");
         let phones = Phones::new(&stack.simulator_url);
         Self {
@@ -95,12 +107,25 @@ impl World {
             phones,
             adam,
             mia,
+            sam,
             backend,
-            license,
             number,
             browser: Browser::start(programs).await,
             _sign_in: sign_in,
         }
+    }
+
+    /// A second license, of Sam's, with a history of this many conversations, one message in each. Answers its number.
+    pub async fn seed(&self, conversations: u64) -> String {
+        let database = &self.stack.database_urls[&Service::Conversations];
+        let size = Size { licenses: 1, conversations, messages: conversations };
+        leaseline::seed::run(database, size).await.expect("the history is written");
+        let mut feed = self.sam.feed(None).await.expect("the feed opens");
+        let company = json!({ "company_name": "Seeded Homes", "company_phone": COMPANY_PHONE });
+        let path = format!("/v1/licenses/{}", leaseline::seed::license_id(0));
+        self.backend.put(&path, &company).await.expect("the license is created");
+        feed.wait_for("number.changed", PATIENCE, |event| event.kind == "number.changed").await.expect("a number");
+        leaseline::dev::wait_for_number(&self.sam).await.expect("the license gets its number by itself")
     }
 
     /// A new window in which this manager is signed in.
